@@ -1,0 +1,1 @@
+"""A site: the Flower client, its sources, its durable store and its serving."""

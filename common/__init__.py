@@ -1,0 +1,1 @@
+"""What both roles share: pure functions and values, without sockets, clocks, files or Flower."""

@@ -1,0 +1,1 @@
+"""Interactions, item catalogues and evaluation splits."""

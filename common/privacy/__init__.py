@@ -1,0 +1,1 @@
+"""Clipping, quantisation, noise, accounting and the ledger."""

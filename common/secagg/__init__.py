@@ -1,0 +1,1 @@
+"""Secure aggregation: one sum per context, opened only with a quorum."""

@@ -1,0 +1,1 @@
+"""The coordinator: the Flower server, rounds and releases."""

@@ -1,0 +1,1 @@
+"""Populations, engines and reports for local multi-site simulations."""
