@@ -14,24 +14,121 @@ _INPUT: dict[str, str] = {
 
 _DATA: dict[str, str] = {
     "data/empty": "Provide at least one row of data, or check that the path is the intended file.",
+    "data/not-found": "Check the path; it names neither a file nor a folder.",
+    "data/format": "Use a .parquet, .csv, .tsv or .jsonl file, or a published MovieLens layout.",
+    "data/no-events": "Put a file of events (events.parquet, events.csv, ...) into the folder.",
+    "data/ambiguous": "Keep one of the named files or columns, or name the one that is meant.",
+    "data/missing-column": "Add the column, or map the name it has in the file (--columns).",
+    "data/missing-value": "Fill the cell, or remove the row from the file.",
+    "data/empty-column": "Fill the column, or map the column that holds the values (--columns).",
+    "data/unreadable": "Correct the named row to what the message asks for, or remove it.",
+    "data/encoding": "Save the file as UTF-8; `iconv -f LATIN1 -t UTF-8` often does.",
+    "data/duplicate-item": "Keep one row for each item in the file of items.",
+    "data/negative-time": "Give times as seconds since 1970 or as ISO 8601, none before 1970.",
+    "data/benchmark": "Make the files in benchmark/ name users and pairs of this data set only.",
+    "data/unknown-item": "Use the item ids of the catalogue; none of the file's ids is in it.",
+    "data/too-few-users": "Use more data, or fewer sites: there are not enough users to divide.",
+    "data/no-attribute": "Use --partition uniform or skewed, or map the column of countries.",
+    "data/catalogue": "Fetch the catalogue again; the document is damaged or of another version.",
 }
 
 _SECAGG: dict[str, str] = {}
 
-_PRIVACY: dict[str, str] = {}
+_PRIVACY: dict[str, str] = {
+    "privacy/unknown-event": "Use a version of Recommons that knows this type of release.",
+    "privacy/bad-event": "Restore the record of the release as it was written; do not edit it.",
+    "privacy/unsupported-sampling": "Account for sampled releases with an accountant that can.",
+    "privacy/epsilon-unreachable": (
+        "Choose ε and δ within what the noise can give: a larger δ, an ε neither tiny nor huge, "
+        "fewer blocks, or ε infinite for none."
+    ),
+    "privacy/ring-too-small": "Declare fewer users a site, or run with fewer sites.",
+}
 
 _LEDGER: dict[str, str] = {}
 
 _MODEL: dict[str, str] = {}
 
-_PLAN: dict[str, str] = {}
+_PLAN: dict[str, str] = {
+    "plan/invalid": "Correct the named fields; docs/plan.md describes every field of a plan.",
+    "plan/signature": "Use a plan signed by the coordinator whose key this site has pinned.",
+    "plan/roster": "Bring site and coordinator to the same roster epoch before starting the run.",
+    "plan/cohort": "Name only sites of the roster in the cohort, and each with its declared users.",
+    "plan/catalogue": "Give every site the same public catalogue as the plan pins.",
+    "plan/mechanism": "Have the coordinator calibrate the plan again; its noise, clips or blocks are "
+    "not those of the model and the guarantee it claims.",
+}
 
-_POLICY: dict[str, str] = {}
+_POLICY: dict[str, str] = {
+    "policy/invalid": "Correct the named fields of the site's policy.json.",
+    "policy/model": "Train a model the policy lists, or add the model to the site's policy.",
+    "policy/epsilon": "Ask for a plan with a smaller epsilon, or raise epsilon_cap in the policy.",
+    "policy/delta": "Ask for a plan with a smaller delta, or raise delta_cap in the policy.",
+    "policy/survivors": "Ask for a plan with larger min_survivors.",
+    "policy/colluding": "Ask for a plan that assumes at least as many colluding sites.",
+    "policy/own-users": "Take part once the site has more users of its own.",
+    "policy/upload": "Ask for a smaller model, or raise largest_upload_bytes in the policy.",
+}
 
-_SITE: dict[str, str] = {}
+_SITE: dict[str, str] = {
+    "site/folder": "Point at a site folder made by `recommons simulate` or at enrolment.",
+    "site/message": "Update the older side: both must speak the same version of the messages.",
+    "site/not-joined": "Announce the run's plan to this site before its first round.",
+    "site/context-used": "Start a new attempt: a context opens at most one sum, ever.",
+    "site/step-order": "Send the steps of a round in their order, each once.",
+    "site/repeated-step": "Repeat a request with the very same bytes, or start a new attempt.",
+    "site/budget": "The run has used all attempts its plan paid for; start a run with a new plan.",
+    "site/internal": "Read the site's own log; nothing about the fault leaves the site.",
+}
 
-_RUN: dict[str, str] = {}
+_RUN: dict[str, str] = {
+    "run/settings": "Correct the named option or key; `recommons simulate --help` lists them all.",
+    "run/attempts": "Plan more spare attempts, lower min_survivors, or bring the sites back.",
+    "run/sites": "Wait until the sites of the cohort are connected, or plan a smaller cohort.",
+    "run/refused": "Read each site's named refusal and change the plan or the site's policy.",
+    "run/output": "Name an empty folder, or continue the run in it with --resume.",
+    "run/resume": "Resume in the folder of an unfinished run, with the same plan and data.",
+    "run/too-small": "Use fewer sites, so that each has users to train on.",
+}
+
+_COMMAND: dict[str, str] = {
+    "command/unavailable": "Install what the command needs, or reinstall recommons.",
+    "command/usage": "See the command's --help for its options and an example.",
+    "command/system": "Free the resource or correct the path the message names, and run it again.",
+    "command/fault": "Run it again with RECOMMONS_DEBUG=1 and report the traceback, "
+    "once you have seen that it holds no data of yours.",
+}
+
+_RELEASE: dict[str, str] = {
+    "release/missing": "Point at a folder that `recommons simulate --output` wrote.",
+    "release/corrupt": "Fetch or train the model again; its files are not those that were written.",
+    "release/version": "Install the version of recommons that wrote the model, or a newer one.",
+}
+
+_REPORT: dict[str, str] = {
+    "report/invalid": "Point at the report.json of a run of this version of recommons.",
+}
+
+_RECOMMEND: dict[str, str] = {
+    "recommend/unknown-item": "Give ids from the model's catalogue (item_ids in model/model.json).",
+    "recommend/unknown-site": "Name one of the folders under sites/ in the output of the run.",
+    "recommend/no-known-items": "Check that the file's item ids are those of the model's catalogue.",
+    "recommend/output": "Name an output file that ends in .parquet, .csv or .jsonl.",
+}
 
 REMEDIES: Mapping[str, str] = MappingProxyType(
-    _INPUT | _DATA | _SECAGG | _PRIVACY | _LEDGER | _MODEL | _PLAN | _POLICY | _SITE | _RUN
+    _INPUT
+    | _DATA
+    | _SECAGG
+    | _PRIVACY
+    | _LEDGER
+    | _MODEL
+    | _PLAN
+    | _POLICY
+    | _SITE
+    | _RUN
+    | _COMMAND
+    | _RELEASE
+    | _REPORT
+    | _RECOMMEND
 )

@@ -29,7 +29,7 @@ class FeatureColumn:
 
     name: str
     kind: ColumnKind
-    values: Sequence[str] | Sequence[tuple[str, ...]] | npt.NDArray[np.floating]
+    values: Sequence[str] | Sequence[tuple[str, ...]] | npt.NDArray[np.floating] = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,8 +44,8 @@ class Catalogue:
             simulation with the mark "catalogue assumed public", refused in deployment.
     """
 
-    item_ids: tuple[str, ...]
-    titles: tuple[str, ...]
+    item_ids: tuple[str, ...] = field(repr=False)
+    titles: tuple[str, ...] = field(repr=False)
     features: tuple[FeatureColumn, ...] = field(default=())
     inferred: bool = False
 

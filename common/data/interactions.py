@@ -1,7 +1,7 @@
 """Users' histories as a sparse binary matrix, in a canonical order."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +24,8 @@ class Interactions:
         n_items: Size of the catalogue.
     """
 
-    indptr: npt.NDArray[np.int64]
-    indices: npt.NDArray[np.int32]
+    indptr: npt.NDArray[np.int64] = field(repr=False)
+    indices: npt.NDArray[np.int32] = field(repr=False)
     n_items: int
 
     @property

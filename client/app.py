@@ -1,0 +1,62 @@
+"""The site's Flower ClientApp: routes messages to the site and returns its replies.
+
+Only these message types are answered; anything else is an error of Flower's. A fault inside the
+site leaves as a named code or, if unexpected, as ``site/internal`` without any text.
+"""
+
+import logging
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from flwr.app import ConfigRecord, Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+
+from recommons.client.rounds import answer
+from recommons.client.site import Site
+from recommons.common.errors import InvalidInput, RecommonsError
+from recommons.common.wire import EXCHANGES, Envelope
+
+__all__ = ["app"]
+
+_RECORD = "recommons"
+_log = logging.getLogger(__name__)
+
+
+def _reply(message: Message, **fields: bytes | str) -> Message:
+    return Message(RecordDict({_RECORD: ConfigRecord(dict(fields))}), reply_to=message)
+
+
+def _request(message: Message, exchange: str) -> tuple[Envelope, bytes]:
+    record = message.content.config_records.get(_RECORD)
+    header, body = (record or {}).get("envelope"), (record or {}).get("body")
+    if not isinstance(header, bytes) or not isinstance(body, bytes):
+        raise InvalidInput("site/message", "the request has no envelope or no body")
+    envelope = Envelope.from_bytes(header)
+    if envelope.exchange != exchange:
+        raise InvalidInput(
+            "site/message", f"exchange is {envelope.exchange!r} in a message of type {exchange!r}"
+        )
+    return envelope, body
+
+
+def _handle(exchange: str) -> Callable[[Message, Context], Message]:
+    def handle(message: Message, context: Context) -> Message:
+        try:
+            envelope, body = _request(message, exchange)
+            with Site.open(Path(str(context.node_config["site-dir"]))) as site:
+                return _reply(message, body=answer(site, envelope, body))
+        except RecommonsError as error:
+            _log.warning("%s: %s", error.code, error.message)
+            return _reply(message, refusal=error.code)
+        except Exception as error:  # noqa: BLE001 - nothing but a code may leave the site
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            _log.error("%s at %s:%d", type(error).__name__, frame.filename, frame.lineno)  # noqa: TRY400 - a traceback's text may hold users' data
+            return _reply(message, refusal="site/internal")
+
+    return handle
+
+
+app = ClientApp()
+for _exchange in EXCHANGES:
+    app.train(_exchange)(_handle(_exchange))

@@ -1,0 +1,96 @@
+"""Times as whole numbers, whatever the file writes them as."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import polars as pl
+
+from recommons.client.sources.tables import ROW, Table
+from recommons.common.errors import DataError
+
+__all__ = ["Clock", "clock_of"]
+
+_ISO = tuple(
+    f"%Y-%m-%d{clock}{zone}"
+    for clock, zone in (
+        ("", ""),
+        *product(
+            ("T%H:%M:%S%.f", " %H:%M:%S%.f", "T%H:%M", " %H:%M"),
+            ("", "%#z"),
+        ),
+    )
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """How a column's times are read: one way for the whole column.
+
+    Only the order of times matters, so each way keeps its own unit: whole numbers as they are,
+    decimal numbers in thousandths, dates and ISO 8601 in microseconds since 1970.
+
+    Attributes:
+        kind: ``whole``, ``decimal``, ``date`` (Polars' own type) or ``iso``.
+        form: The ISO form of the whole column, for ``iso``.
+    """
+
+    kind: str
+    form: str = ""
+
+    @property
+    def expected(self) -> str:
+        """What a cell of the column must be."""
+        if self.kind == "iso":
+            return "a time in the form of the column's first"
+        return {"whole": "a whole number", "decimal": "a finite number"}.get(self.kind, "a time")
+
+    def read(self, column: str) -> pl.Expr:
+        """int64; null where the cell is empty or unreadable."""
+        cell = pl.col(column)
+        if self.kind == "whole":
+            return cell.cast(pl.Int64, strict=False)
+        if self.kind == "decimal":
+            number = cell.cast(pl.Float64, strict=False)
+            finite = pl.when(number.is_finite()).then(number)
+            return (finite * 1000).round().cast(pl.Int64, strict=False)
+        if self.kind == "date":
+            return cell.cast(pl.Datetime("us")).dt.epoch("us")
+        return cell.str.to_datetime(self.form, time_unit="us", strict=False).dt.epoch("us")
+
+
+def clock_of(table: Table, column: str) -> Clock:
+    """Choose by the column's type, or by its first cell where it is text.
+
+    Raises:
+        DataError: Neither numbers nor times.
+    """
+    dtype = table.frame.collect_schema()[column]
+    if dtype.is_integer():
+        return Clock(kind="whole")
+    if dtype.is_numeric():
+        return Clock(kind="decimal")
+    if dtype == pl.Date or isinstance(dtype, pl.Datetime):
+        return Clock(kind="date")
+    if dtype == pl.String:
+        present = table.frame.filter(pl.col(column).is_not_null())
+        first = table.collect(present.select(ROW, column).head(1))
+        if first.is_empty():
+            return Clock(kind="whole")
+        clock = _clock_of_text(first, column)
+        if clock is not None:
+            return clock
+        place = table.place(first[ROW][0], column)
+    else:
+        place = f"{table.label}, column {column}"
+    raise DataError(
+        "data/unreadable",
+        f"{place}: unreadable; expected times as whole numbers or ISO 8601",
+    )
+
+
+def _clock_of_text(first: pl.DataFrame, column: str) -> Clock | None:
+    ways = (Clock(kind="whole"), Clock(kind="decimal"), *(Clock(kind="iso", form=f) for f in _ISO))
+    for clock in ways:
+        if first.select(clock.read(column)).item() is not None:
+            return clock
+    return None

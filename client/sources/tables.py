@@ -1,0 +1,170 @@
+"""A file of rows as a lazy Polars frame whose errors name a place and never a cell's content."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from recommons.client.sources.textfiles import (
+    TextForm,
+    check_utf8,
+    header_of,
+    line_of_row,
+    unreadable_row,
+)
+from recommons.common.errors import DataError
+
+__all__ = ["ROW", "Table", "json_lines_table", "open_table", "parquet_table", "text_table"]
+
+ROW = "__row__"
+"""The column that counts rows from 1."""
+
+_TEXT_FORMS = {
+    ".csv": TextForm(separator=","),
+    ".tsv": TextForm(separator="\t"),
+    ".jsonl": TextForm(separator=None),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A file of rows, not yet read.
+
+    Attributes:
+        path: The file.
+        label: Its name in messages.
+        frame: Its rows, and `ROW`; cells of text files are text, null where empty.
+        columns: The names of its columns.
+        form: How a text file is divided; None for Parquet.
+    """
+
+    path: Path
+    label: str
+    frame: pl.LazyFrame
+    columns: tuple[str, ...]
+    form: TextForm | None
+
+    def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
+        """Run a query over the file in a stream.
+
+        Raises:
+            DataError: The file cannot be read. Polars' own message may quote the file, so it is
+                dropped.
+        """
+        try:
+            return query.collect(engine="streaming")
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
+            raise self._unreadable() from None
+
+    def place(self, row: int, column: str | None = None) -> str:
+        """``events.csv, row 3 (line 4), column timestamp``."""
+        line = "" if self.form is None else f" (line {line_of_row(self.path, self.form, row)})"
+        name = "" if column is None else f", column {column}"
+        return f"{self.label}, row {row}{line}{name}"
+
+    def _unreadable(self) -> DataError:
+        if self.form is None:
+            return DataError("data/unreadable", f"{self.label}: expected a Parquet file")
+        found = unreadable_row(self.path, self.form, len(self.columns))
+        if found is None:
+            return DataError("data/unreadable", f"{self.label}: cannot be read as a table")
+        row, line, expected = found
+        return DataError(
+            "data/unreadable", f"{self.label}, row {row} (line {line}): unreadable; {expected}"
+        )
+
+
+def open_table(path: Path, label: str, candidates: tuple[str, ...]) -> Table:
+    """Open a Parquet, CSV, TSV or JSONL file by its ending.
+
+    Args:
+        path: The file.
+        label: Its name in messages.
+        candidates: The columns of interest: a JSONL file has no header, so a column exists there
+            if any row has it. Those of other files come from the file.
+
+    Raises:
+        DataError: Another ending; a file that is empty, not UTF-8 or not readable at all.
+    """
+    if path.suffix == ".parquet":
+        return parquet_table(path, label)
+    form = _TEXT_FORMS.get(path.suffix)
+    if form is None:
+        raise DataError(
+            "data/format",
+            f"{label}: ending {path.suffix!r}; expected .parquet, .csv, .tsv or .jsonl",
+        )
+    if form.separator is None:
+        return json_lines_table(path, label, candidates)
+    return text_table(path, label, form, ())
+
+
+def parquet_table(path: Path, label: str) -> Table:
+    """Open a Parquet file.
+
+    Raises:
+        DataError: It is empty or not Parquet.
+    """
+    _refuse_empty(path, label)
+    frame = pl.scan_parquet(path, row_index_name=ROW, row_index_offset=1, glob=False)
+    table = Table(path=path, label=label, frame=frame, columns=(), form=None)
+    columns = table.collect(frame.head(0)).columns
+    return Table(path=path, label=label, frame=frame, columns=_without_row(columns), form=None)
+
+
+def text_table(path: Path, label: str, form: TextForm, names: tuple[str, ...]) -> Table:
+    """Open a text file with separators; every cell is text, rows that are blank are left out.
+
+    Args:
+        path: The file, UTF-8.
+        label: Its name in messages.
+        form: How it is divided.
+        names: The columns' names where the file has no header; an empty name is left out.
+
+    Raises:
+        DataError: It is empty or not UTF-8, or names a column twice.
+    """
+    _refuse_empty(path, label)
+    check_utf8(path, label, form)
+    columns = header_of(path, form) or names
+    repeated = [name for name in columns if name and columns.count(name) > 1]
+    if repeated:
+        raise DataError("data/ambiguous", f"{label}: two columns are named {repeated[0]}")
+    physical = [name or f"__unnamed_{k}__" for k, name in enumerate(columns)]
+    frame = pl.scan_csv(
+        path,
+        has_header=form.header,
+        separator=form.separator or ",",
+        quote_char='"' if form.quoted else None,
+        schema=dict.fromkeys(physical, pl.String()),
+        row_index_name=ROW,
+        row_index_offset=1,
+        glob=False,
+    ).filter(~pl.all_horizontal(pl.col(physical).is_null()))
+    return Table(path=path, label=label, frame=frame, columns=tuple(physical), form=form)
+
+
+def json_lines_table(path: Path, label: str, candidates: tuple[str, ...]) -> Table:
+    """Open a file of JSON objects, one a line; every cell is read as text.
+
+    Raises:
+        DataError: It is empty or not UTF-8.
+    """
+    _refuse_empty(path, label)
+    form = _TEXT_FORMS[".jsonl"]
+    check_utf8(path, label, form)
+    schema = dict.fromkeys(candidates, pl.String())
+    frame = pl.scan_ndjson(path, schema=schema, row_index_name=ROW, row_index_offset=1)
+    table = Table(path=path, label=label, frame=frame, columns=candidates, form=form)
+    present = table.collect(frame.select(pl.col(candidates).is_not_null().any())).row(0)
+    columns = tuple(c for c, there in zip(candidates, present, strict=True) if there)
+    return Table(path=path, label=label, frame=frame, columns=columns, form=form)
+
+
+def _without_row(columns: list[str]) -> tuple[str, ...]:
+    return tuple(name for name in columns if name != ROW)
+
+
+def _refuse_empty(path: Path, label: str) -> None:
+    if path.stat().st_size == 0:
+        raise DataError("data/empty", f"{label}: the file is empty; expected rows of data")

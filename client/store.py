@@ -1,0 +1,232 @@
+"""A site's durable memory: contexts, round states, replies, spending and the ledger, in SQLite.
+
+Every step of a round is one transaction: the new state, the exact bytes of the reply, what was
+spent and the ledger's lines become durable together, before anything is sent. Nothing is computed
+twice for one context, whatever the order of crashes.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.pool import NullPool
+
+from recommons.common.errors import Refusal
+
+__all__ = ["RunRecord", "SiteStore"]
+
+_META = MetaData()
+
+# A plan the site has joined; `attempts` counts the masked vectors that may have left.
+_RUNS = Table(
+    "runs",
+    _META,
+    Column("run_id", LargeBinary, primary_key=True),
+    Column("plan", LargeBinary, nullable=False),
+    Column("attempts_paid", Integer, nullable=False),
+)
+# A context is used once, ever: the primary key says so. `state` is null when the attempt is over.
+_CONTEXTS = Table(
+    "contexts",
+    _META,
+    Column("context", LargeBinary, primary_key=True),
+    Column("run_id", LargeBinary, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", LargeBinary),
+    Column("charged", Integer, nullable=False, default=0),
+)
+_REPLIES = Table(
+    "replies",
+    _META,
+    Column("context", LargeBinary, primary_key=True),
+    Column("step", String, primary_key=True),
+    Column("request_hash", LargeBinary, nullable=False),
+    Column("reply", LargeBinary, nullable=False),
+)
+_LEDGER = Table(
+    "ledger",
+    _META,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("line", LargeBinary, nullable=False),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """A run this site has joined.
+
+    Attributes:
+        plan: The plan's canonical bytes.
+        attempts_paid: Attempts that the plan's budget covers, over the whole run.
+        attempts_charged: Attempts whose masked vector may have left.
+    """
+
+    plan: bytes
+    attempts_paid: int
+    attempts_charged: int
+
+
+class SiteStore:
+    """One site's database.
+
+    Args:
+        path: The database file; made on first use, readable by its owner alone.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            path.touch(mode=0o600)
+        self._engine = _engine(path)
+        _META.create_all(self._engine)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """All or nothing, durable on return."""
+        with self._engine.begin() as connection:
+            yield connection
+
+    def run(self, connection: Connection, run_id: bytes) -> RunRecord | None:
+        """The run, if this site has joined it."""
+        row = connection.execute(select(_RUNS).where(_RUNS.c.run_id == run_id)).first()
+        if row is None:
+            return None
+        charged = connection.execute(
+            select(func.count())
+            .select_from(_CONTEXTS)
+            .where(_CONTEXTS.c.run_id == run_id, _CONTEXTS.c.charged == 1)
+        ).scalar_one()
+        return RunRecord(plan=row.plan, attempts_paid=row.attempts_paid, attempts_charged=charged)
+
+    def add_run(
+        self, connection: Connection, run_id: bytes, plan: bytes, attempts_paid: int
+    ) -> None:
+        """Remember a joined run; its whole budget counts as reserved from here on."""
+        values = {"run_id": run_id, "plan": plan, "attempts_paid": attempts_paid}
+        connection.execute(insert(_RUNS).values(**values))
+
+    def use_context(
+        self, connection: Connection, *, context: bytes, run_id: bytes, round: int, attempt: int
+    ) -> None:
+        """Claim a context for good.
+
+        Raises:
+            Refusal: The context was used before.
+        """
+        values = {"context": context, "run_id": run_id, "round": round, "attempt": attempt}
+        try:
+            connection.execute(insert(_CONTEXTS).values(**values))
+        except IntegrityError as error:
+            raise Refusal(
+                "site/context-used", f"round {round}, attempt {attempt} was already used"
+            ) from error
+
+    def state(self, connection: Connection, context: bytes) -> bytes | None:
+        """The round's state, None when the attempt is unknown or over."""
+        return connection.execute(
+            select(_CONTEXTS.c.state).where(_CONTEXTS.c.context == context)
+        ).scalar_one_or_none()
+
+    def set_state(self, connection: Connection, context: bytes, state: bytes | None) -> None:
+        """Replace the round's state; None erases it."""
+        connection.execute(
+            update(_CONTEXTS).where(_CONTEXTS.c.context == context).values(state=state)
+        )
+
+    def charge(self, connection: Connection, context: bytes) -> None:
+        """Count this attempt as spent; never taken back."""
+        connection.execute(
+            update(_CONTEXTS).where(_CONTEXTS.c.context == context).values(charged=1)
+        )
+
+    def open_attempts(self, connection: Connection, run_id: bytes) -> list[tuple[bytes, int, int]]:
+        """(context, round, attempt) of the run's attempts that still hold secrets."""
+        rows = connection.execute(
+            select(_CONTEXTS.c.context, _CONTEXTS.c.round, _CONTEXTS.c.attempt).where(
+                _CONTEXTS.c.run_id == run_id, _CONTEXTS.c.state.is_not(None)
+            )
+        )
+        return [(row.context, row.round, row.attempt) for row in rows]
+
+    def reply(
+        self, connection: Connection, context: bytes, step: str
+    ) -> tuple[bytes, bytes] | None:
+        """(hash of the request, bytes of the reply) if this step was answered before."""
+        row = connection.execute(
+            select(_REPLIES.c.request_hash, _REPLIES.c.reply).where(
+                _REPLIES.c.context == context, _REPLIES.c.step == step
+            )
+        ).first()
+        return None if row is None else (row.request_hash, row.reply)
+
+    def set_reply(
+        self, connection: Connection, *, context: bytes, step: str, request: bytes, reply: bytes
+    ) -> None:
+        """Keep the exact bytes of a reply, so that a repeated request gets them again."""
+        values = {"context": context, "step": step, "request_hash": request, "reply": reply}
+        connection.execute(insert(_REPLIES).values(**values))
+
+    def forget_replies(self, connection: Connection, run_id: bytes, before_round: int) -> None:
+        """Drop the replies of rounds that are over; the contexts stay used."""
+        over = select(_CONTEXTS.c.context).where(
+            _CONTEXTS.c.run_id == run_id, _CONTEXTS.c.round < before_round
+        )
+        connection.execute(_REPLIES.delete().where(_REPLIES.c.context.in_(over)))
+
+    def last_line(self, connection: Connection) -> tuple[int, bytes] | None:
+        """(number, bytes) of the ledger's last line."""
+        row = connection.execute(select(_LEDGER).order_by(_LEDGER.c.seq.desc()).limit(1)).first()
+        return None if row is None else (row.seq, row.line)
+
+    def add_line(self, connection: Connection, seq: int, line: bytes) -> None:
+        """Append a ledger line."""
+        connection.execute(insert(_LEDGER).values(seq=seq, line=line))
+
+    def lines_from(self, connection: Connection, seq: int) -> list[bytes]:
+        """The ledger's lines from number `seq` on."""
+        rows = connection.execute(
+            select(_LEDGER.c.line).where(_LEDGER.c.seq >= seq).order_by(_LEDGER.c.seq)
+        )
+        return [row.line for row in rows]
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - DBAPI connection
+        # FULL: a commit is on the disk when it returns. secure_delete: erased secrets are
+        # overwritten with zeros. IMMEDIATE (below): one writer, decided at the first statement.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=DELETE", "synchronous=FULL", "secure_delete=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("PRAGMA busy_timeout=30000")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine

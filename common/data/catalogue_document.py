@@ -1,0 +1,75 @@
+"""The catalogue as a document: what a coordinator publishes and every site reads."""
+
+import json
+from typing import Any
+
+import numpy as np
+
+from recommons.common.data.catalogue import Catalogue, FeatureColumn
+from recommons.common.errors import DataError
+
+__all__ = ["catalogue_from_bytes", "catalogue_to_bytes"]
+
+_VERSION = 1
+
+
+def catalogue_to_bytes(catalogue: Catalogue) -> bytes:
+    """Write a catalogue as JSON, UTF-8; missing numbers become null."""
+    features = [
+        {"name": c.name, "kind": c.kind, "values": _plain(c.values)} for c in catalogue.features
+    ]
+    document = {
+        "version": _VERSION,
+        "item_ids": catalogue.item_ids,
+        "titles": catalogue.titles,
+        "features": features,
+        "inferred": catalogue.inferred,
+    }
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def catalogue_from_bytes(data: bytes) -> Catalogue:
+    """Read a catalogue document.
+
+    Raises:
+        DataError: Not a catalogue document of this version.
+    """
+    try:
+        document: dict[str, Any] = json.loads(data)
+        if document["version"] != _VERSION:
+            raise DataError(
+                "data/catalogue", f"version is {document['version']!r}; required: {_VERSION}"
+            )
+        return Catalogue(
+            item_ids=tuple(document["item_ids"]),
+            titles=tuple(document["titles"]),
+            features=tuple(_column(feature) for feature in document["features"]),
+            inferred=bool(document["inferred"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError("data/catalogue", "the document is not a catalogue") from error
+
+
+def _plain(values: Any) -> list[Any]:  # noqa: ANN401 - any column's values
+    if not isinstance(values, np.ndarray):
+        return list(values)
+    rows = values.tolist()
+    return [None if isinstance(v, float) and v != v else v for v in rows]
+
+
+def _column(feature: dict[str, Any]) -> FeatureColumn:
+    kind, values = feature["kind"], feature["values"]
+    if kind == "number":
+        numbers = np.array([np.nan if v is None else v for v in values], np.float64)
+        return FeatureColumn(name=feature["name"], kind=kind, values=numbers)
+    if kind == "vector":
+        return FeatureColumn(
+            name=feature["name"], kind=kind, values=np.array(values, np.float32)
+        )
+    if kind == "categories":
+        return FeatureColumn(
+            name=feature["name"], kind=kind, values=tuple(tuple(v) for v in values)
+        )
+    return FeatureColumn(name=feature["name"], kind="text", values=tuple(values))

@@ -1,0 +1,97 @@
+"""What everyone in a federation has pinned: its roster and the keys that speak for it."""
+
+import json
+from dataclasses import dataclass
+from typing import Self
+
+from recommons.common.errors import InvalidInput
+from recommons.common.hashing import canonical_json
+from recommons.common.plan import Plan
+from recommons.common.secagg.identity import SIGNATURE_BYTES, SigningIdentity, is_signed
+from recommons.common.secagg.roster import Roster, SignedRoster
+
+__all__ = ["Federation", "open_announcement", "sign_announcement"]
+
+_ANNOUNCEMENT = "recommons/announcement/1"
+_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Federation:
+    """A federation as one of its members knows it.
+
+    Attributes:
+        signed_roster: The roster of the accepted epoch.
+        federation_key: Public key of the offline key that signs rosters.
+        coordinator_key: Public key of the coordinator, which signs plans.
+    """
+
+    signed_roster: SignedRoster
+    federation_key: bytes
+    coordinator_key: bytes
+
+    def __post_init__(self) -> None:
+        if not self.signed_roster.is_signed_by(self.federation_key):
+            raise InvalidInput("plan/roster", "the roster is not signed by the federation's key")
+
+    @property
+    def roster(self) -> Roster:
+        """The roster."""
+        return self.signed_roster.roster
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        return canonical_json(
+            {
+                "version": _VERSION,
+                "signed_roster": json.loads(self.signed_roster.to_bytes()),
+                "federation_key": self.federation_key.hex(),
+                "coordinator_key": self.coordinator_key.hex(),
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            InvalidInput: Not such a document, or the roster's signature does not hold.
+        """
+        try:
+            fields = json.loads(data)
+            if fields["version"] != _VERSION:
+                raise InvalidInput(
+                    "plan/roster", f"version is {fields['version']!r}; required: {_VERSION}"
+                )
+            return cls(
+                signed_roster=SignedRoster.from_bytes(canonical_json(fields["signed_roster"])),
+                federation_key=bytes.fromhex(fields["federation_key"]),
+                coordinator_key=bytes.fromhex(fields["coordinator_key"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            if isinstance(error, InvalidInput):
+                raise
+            raise InvalidInput("plan/roster", "not a federation document") from error
+
+
+def sign_announcement(plan: Plan, run_id: bytes, coordinator: SigningIdentity) -> bytes:
+    """The body of ``join``: the coordinator's signature over plan and run, then the plan."""
+    return coordinator.sign(_ANNOUNCEMENT, run_id, plan.hash()) + plan.to_bytes()
+
+
+def open_announcement(body: bytes, run_id: bytes, federation: Federation) -> Plan:
+    """The plan of an announcement that the pinned coordinator signed for this run.
+
+    Raises:
+        InvalidInput: Not a plan, another roster, or not the coordinator's signature.
+    """
+    signature, plan = body[:SIGNATURE_BYTES], Plan.from_bytes(body[SIGNATURE_BYTES:])
+    if not is_signed(federation.coordinator_key, signature, _ANNOUNCEMENT, run_id, plan.hash()):
+        raise InvalidInput("plan/signature", "the plan is not signed by the pinned coordinator")
+    roster = federation.roster
+    if plan.federation != roster.federation or plan.roster_hash != roster.hash.hex():
+        raise InvalidInput("plan/roster", "the plan was made for another roster than the pinned one")
+    unknown = sorted(set(plan.cohort) - set(roster.keys))
+    if unknown:
+        raise InvalidInput("plan/cohort", f"cohort names {unknown}, which are not in the roster")
+    return plan

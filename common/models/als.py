@@ -1,0 +1,257 @@
+"""The flagship: alternating least squares by secure sums, with public features.
+
+DESIGN section 6. Each user releases, with L2 sensitivity 1 a block (one user added or removed):
+
+* once, w = x/‖x‖ (item counts);
+* each round, z zᵀ (packed) and w zᵀ, where z is the user's vector given the public item vectors.
+
+Everything else is post-processing of these sums and of public features.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from recommons.common.data.catalogue import Catalogue
+from recommons.common.data.interactions import Interactions
+from recommons.common.errors import InvalidInput
+from recommons.common.models.content import feature_blocks, principal_features, stack
+from recommons.common.models.empirical_bayes import denoise
+from recommons.common.models.interface import (
+    Arrays,
+    BlockRequest,
+    ModelRelease,
+    NoisySum,
+    PublicFigures,
+)
+from recommons.common.models.item_step import (
+    first_items,
+    matrix_power,
+    next_items,
+    positive_part,
+    user_ridge,
+)
+from recommons.common.models.triangles import packed_size, scales, triangle, unpack
+from recommons.common.models.user_step import UserBatch, unit_user_vectors, user_batches
+from recommons.common.privacy.mechanism import BlockMechanism
+from recommons.common.privacy.quantization import quantize
+
+__all__ = ["AlsModel", "AlsSettings"]
+
+COUNTS_SHARE, GRAM_SHARE = 0.1, 0.033
+"""Counts take 10 % of μ²; of the rest, 3.3 % goes to the Gram matrix in each round."""
+
+LEAST_COUNT = 1.0
+FEATURE_RANK = 64
+Sums = Mapping[str, NoisySum]
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlsSettings:
+    """Every hyperparameter of `als`.
+
+    Attributes:
+        dims: d of each round.
+        round_shares: Each round's part of what is left of μ² after the counts; adds up to 1.
+        seed: Where item vectors start when there are no features.
+    """
+
+    dims: tuple[int, ...]
+    round_shares: tuple[float, ...]
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.dims or len(self.dims) != len(self.round_shares):
+            raise InvalidInput(
+                "input/argument",
+                f"dims has {len(self.dims)} rounds and round_shares {len(self.round_shares)}; "
+                "required: the same number, at least one",
+            )
+        if min(self.dims) < 1:
+            raise InvalidInput("input/argument", f"dims is {self.dims}; required: 1 or more each")
+        if min(self.round_shares) <= 0 or abs(sum(self.round_shares) - 1) > 1e-9:
+            raise InvalidInput(
+                "input/argument",
+                f"round_shares is {self.round_shares}; required: positive numbers that add up to 1",
+            )
+
+    @classmethod
+    def choose(
+        cls, figures: PublicFigures, *, dim: int | None = None, seed: int = 0
+    ) -> "AlsSettings":
+        """The plan's defaults: functions of public figures only."""
+        rounds: tuple[int, tuple[float, ...]] = (
+            (16, (1.0,)) if figures.epsilon < 2 else (32, (0.4, 0.6))
+        )
+        width = min(dim or rounds[0], figures.n_items)
+        return cls(dims=(width,) * len(rounds[1]), round_shares=rounds[1], seed=seed)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AlsModel:
+    """`FederatedModel` of DESIGN section 6, first model.
+
+    Attributes:
+        catalogue: The public catalogue; its features are used by the coordinator alone.
+        options: The hyperparameters.
+    """
+
+    catalogue: Catalogue
+    options: AlsSettings
+
+    @property
+    def name(self) -> str:
+        """``"als"``."""
+        return "als"
+
+    def settings(self) -> Mapping[str, Any]:
+        """Every hyperparameter as JSON; `AlsModel.from_settings` is the way back."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self.options).items()
+        }
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], catalogue: Catalogue) -> "AlsModel":
+        """The very model that a plan's settings describe."""
+        options = AlsSettings(
+            dims=tuple(settings["dims"]),
+            round_shares=tuple(settings["round_shares"]),
+            seed=settings["seed"],
+        )
+        return cls(catalogue=catalogue, options=options)
+
+    def rounds(self) -> tuple[tuple[BlockRequest, ...], ...]:
+        """Round 0: ``counts``; then ``gram`` and ``factors`` in each round."""
+        items = len(self.catalogue)
+        rounds = [(BlockRequest(name="counts", size=items, clip=1.0, share=COUNTS_SHARE),)]
+        left = 1 - COUNTS_SHARE
+        for dim, share in zip(self.options.dims, self.options.round_shares, strict=True):
+            gram = BlockRequest(
+                name="gram", size=packed_size(dim), clip=1.0, share=left * share * GRAM_SHARE
+            )
+            factors = BlockRequest(
+                name="factors",
+                size=items * dim,
+                clip=1.0,
+                share=left * share * (1 - GRAM_SHARE),
+            )
+            rounds.append((gram, factors))
+        return tuple(rounds)
+
+    def public_state(self, done: Sequence[Sums]) -> Arrays:
+        """Item vectors V (``items``, float64) and the ridge of the user step; empty at first."""
+        if not done:
+            return {}
+        items = self._first_items(done) if len(done) == 1 else self._next_items(done)
+        return {"items": items, "ridge": user_ridge(items)}
+
+    def contribute(
+        self,
+        round_index: int,
+        state: Arrays,
+        users: Interactions,
+        blocks: tuple[BlockMechanism, ...],
+    ) -> Mapping[str, Integers]:
+        """The exact integer sums over a site's users; see `FederatedModel.contribute`."""
+        totals = {block.name: np.zeros(block.size, np.int64) for block in blocks}
+        by_name = {block.name: block for block in blocks}
+        for batch in user_batches(users):
+            if round_index == 0:
+                _add_counts(totals["counts"], batch, by_name["counts"])
+                continue
+            vectors = unit_user_vectors(batch, state["items"], state["ridge"])
+            _add_gram(totals["gram"], vectors, by_name["gram"])
+            _add_factors(totals["factors"], batch, vectors, by_name["factors"])
+        return totals
+
+    def release(self, done: Sequence[Sums]) -> ModelRelease:
+        """Factors L with LLᵀ ≈ WᵀW off the diagonal, counts, and the features of the kernel."""
+        denoised, gram = self._denoised(done)
+        table = self._table
+        return ModelRelease(
+            model=self.name,
+            arrays={
+                "factors": (denoised @ matrix_power(gram, -0.5)).astype(np.float32),
+                "counts": done[0]["counts"].values,
+                "features_data": table.data.astype(np.float32),
+                "features_indices": table.indices.astype(np.int32),
+                "features_indptr": table.indptr.astype(np.int64),
+            },
+            settings={
+                "users": max(float(np.trace(gram)), 1.0),
+                "features": table.shape[1],
+            },
+        )
+
+    @cached_property
+    def _table(self):
+        return stack(feature_blocks(self.catalogue))
+
+    @cached_property
+    def _features(self) -> npt.NDArray[np.float64]:
+        return principal_features(self._table, max(FEATURE_RANK, *self.options.dims))
+
+    def _first_items(self, done: Sequence[Sums]) -> npt.NDArray[np.float64]:
+        dim = self.options.dims[0]
+        return first_items(self._features[:, :dim], done[0]["counts"].values)
+
+    def _next_items(self, done: Sequence[Sums]) -> npt.NDArray[np.float64]:
+        denoised, gram = self._denoised(done)
+        return next_items(denoised, gram, done[0]["counts"].values)
+
+    def _denoised(
+        self, done: Sequence[Sums]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """The last round's B, denoised, and its G, made positive semidefinite."""
+        dim = self.options.dims[len(done) - 2]
+        last = done[-1]
+        gram = positive_part(unpack(last["gram"].values, dim))
+        counts = done[0]["counts"].values
+        features = [self._features]
+        if len(done) > 2:
+            features.append(self.public_state(done[:-1])["items"])
+        denoised = denoise(
+            last["factors"].values.reshape(len(counts), dim),
+            np.sqrt(np.maximum(counts, LEAST_COUNT)),
+            last["factors"].stddev,
+            features,
+        )
+        return denoised, gram
+
+
+def _add_counts(total: Integers, batch: UserBatch, block: BlockMechanism) -> None:
+    weights = 1 / np.sqrt(np.maximum(batch.lengths, 1))
+    integers = quantize(
+        weights[:, None], clip=block.clip, sensitivity=block.sensitivity, multiplicity=batch.lengths
+    )
+    total[batch.items] += _item_sums(batch, integers)[:, 0]
+
+
+def _add_gram(total: Integers, vectors: npt.NDArray[np.float64], block: BlockMechanism) -> None:
+    rows, columns = triangle(vectors.shape[1])
+    packed = vectors[:, rows] * vectors[:, columns] * scales(vectors.shape[1])
+    total += quantize(packed, clip=block.clip, sensitivity=block.sensitivity).sum(axis=0)
+
+
+def _add_factors(
+    total: Integers, batch: UserBatch, vectors: npt.NDArray[np.float64], block: BlockMechanism
+) -> None:
+    weights = 1 / np.sqrt(np.maximum(batch.lengths, 1))
+    integers = quantize(
+        vectors * weights[:, None],
+        clip=block.clip,
+        sensitivity=block.sensitivity,
+        multiplicity=batch.lengths,
+    )
+    total.reshape(-1, vectors.shape[1])[batch.items] += _item_sums(batch, integers)
+
+
+def _item_sums(batch: UserBatch, integers: Integers) -> Integers:
+    """Σ_u x_u ⊗ integers_u in int64, shape ``(len(batch.items), columns)``."""
+    return np.asarray(batch.matrix.astype(np.int64).T @ integers)

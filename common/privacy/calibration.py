@@ -1,0 +1,289 @@
+"""From what a model asks for and a target (ε, δ) to the blocks and noise of every round.
+
+Notation: N sites, M least survivors, c colluding, n = M - c counted shares; C clip, S sensitivity,
+s noise of one share, B clamp, k ring bits, r spare attempts, μ² the Gaussian budget.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from recommons.common.errors import InvalidInput, PrivacyError
+from recommons.common.models.interface import BlockRequest
+from recommons.common.privacy.accounting import Cost, cost_of, epsilon_of, total_cost
+from recommons.common.privacy.events import Cohort, GaussianSumRelease, events_of_round
+from recommons.common.privacy.gaussian import check_delta, gaussian_mu
+from recommons.common.privacy.mechanism import BlockMechanism, RoundSpec
+from recommons.common.privacy.noise import fits_ring
+from recommons.common.privacy.noise_table import MAX_STDDEV
+from recommons.common.privacy.quantization import MAX_SENSITIVITY
+from recommons.common.privacy.smoothing import MIN_STDDEV, kernel_variance
+
+__all__ = [
+    "TARGET_STDDEV",
+    "calibrate",
+    "default_delta",
+    "noise_price",
+    "reserved_events",
+    "worst_case",
+]
+
+Rounds = Sequence[Sequence[BlockRequest]]
+
+TARGET_STDDEV = 4096.0
+"""s aimed at. A coarser grid costs accuracy (truncation loses half a grid unit a user and
+coordinate, to be seen beside √n·s units of noise), a finer one larger tables of noise."""
+
+_UNNOISED_SENSITIVITY = 2**20
+_STDDEV_STEPS = 2**16  # s is a multiple of 1/65536, exactly a float
+_RING_BITS = (32, 64)
+_SHARE_SLACK = 1e-9
+_TIGHTENINGS = 60
+
+
+def default_delta(declared_total: int) -> float:
+    """min(10^-6, 1/(10·declared users)): from rounded, declared numbers alone.
+
+    Raises:
+        InvalidInput: The number is not positive.
+    """
+    if declared_total < 1:
+        raise InvalidInput(
+            "input/argument", f"declared_total is {declared_total}; required: at least 1"
+        )
+    return min(1e-6, 1 / (10 * declared_total))
+
+
+def noise_price(cohort: Cohort) -> float:
+    """√(N/(M - c)): the noise of a full sum against that with all counted on as honest."""
+    return math.sqrt(cohort.sites / (cohort.min_survivors - cohort.colluding))
+
+
+def calibrate(
+    rounds: Rounds,
+    *,
+    epsilon: float,
+    delta: float,
+    cohort: Cohort,
+    declared_users: Mapping[str, int],
+    spare_attempts: int = 0,
+    target_stddev: float = TARGET_STDDEV,
+) -> tuple[RoundSpec, ...]:
+    """The least noise with which all rounds and spare attempts together stay within (ε, δ).
+
+    The account of `worst_case` is at most ε, after every rounding, and at least ε·(1 - 1e-4). The
+    grid is such that s is `target_stddev`, or larger only where S is 1 already. The ring has 32
+    bits where the wrap rule (`fits_ring`) then holds, else 64.
+
+    Args:
+        rounds: The blocks of each round, whose shares of μ² add up to 1.
+        epsilon: Target ε; infinity for no noise (S = 2^20, or 1 where contributions are integers).
+        delta: δ, strictly between 0 and 1; not used where ε is infinite.
+        cohort: N, M, c and the sites a person may be at.
+        declared_users: Rounded number of users by site, of the cohort's sites; the largest fixes
+            the clamp B = declared users times ⌈S·user_peak⌉.
+        spare_attempts: r, attempts beyond one a round that the whole run may make; each is taken
+            to cost as much as the costliest round.
+        target_stddev: s aimed at, 4 to 65536.
+
+    Returns:
+        One specification a round.
+
+    Raises:
+        InvalidInput: An argument is not as required; the message names it.
+        PrivacyError: ``privacy/epsilon-unreachable`` or ``privacy/ring-too-small``.
+    """
+    _validate(rounds, epsilon, cohort, declared_users, spare_attempts, target_stddev)
+    largest = max(declared_users.values())
+    if math.isinf(epsilon):
+        return tuple(_unnoised_round(blocks, cohort, largest) for blocks in rounds)
+    check_delta(delta)
+    mu = _plan_mu(rounds, epsilon, delta, spare_attempts)
+    shrink = 1e-9
+    for _ in range(_TIGHTENINGS):
+        sizing = _Sizing(mu=mu, cohort=cohort, largest=largest, target=target_stddev)
+        specs = tuple(sizing.round_spec(blocks) for blocks in rounds)
+        if epsilon_of(worst_case(specs, cohort, spare_attempts), delta) <= epsilon:
+            return specs
+        # τ, β and the rounding of s are worth some 1e-9 of μ: a few steps suffice.
+        mu *= 1 - shrink
+        shrink *= 2
+        if shrink > 1e-4:
+            break
+    raise PrivacyError(
+        "privacy/epsilon-unreachable",
+        f"epsilon is {epsilon} at delta {delta}: the error of the noise tables times e^ε exceeds δ",
+    )
+
+
+def worst_case(specs: Sequence[RoundSpec], cohort: Cohort, spare_attempts: int) -> Cost:
+    """The cost of every round once, and of the spare attempts wherever they cost most."""
+    costs = [
+        total_cost(cost_of(event) for event in events_of_round(spec, cohort, round_index=index))
+        for index, spec in enumerate(specs)
+    ]
+    costliest = Cost()
+    for cost in costs:
+        costliest = costliest.at_least(cost)
+    return total_cost(costs) + costliest.times(spare_attempts)
+
+
+def reserved_events(
+    specs: Sequence[RoundSpec], cohort: Cohort, spare_attempts: int
+) -> tuple[GaussianSumRelease, ...]:
+    """Events that cost as much as any run of the plan can: each round, and r of the costliest."""
+    planned = [events_of_round(spec, cohort, round_index=index) for index, spec in enumerate(specs)]
+    costs = [total_cost(map(cost_of, events)).mu_squared for events in planned]
+    costliest = max(range(len(specs)), key=costs.__getitem__)
+    spare = [
+        events_of_round(specs[costliest], cohort, round_index=costliest, attempt=attempt)
+        for attempt in range(1, spare_attempts + 1)
+    ]
+    return tuple(event for events in (*planned, *spare) for event in events)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sizing:
+    """How blocks are sized once the plan's μ is known."""
+
+    mu: float
+    cohort: Cohort
+    largest: int
+    target: float
+
+    def round_spec(self, blocks: Sequence[BlockRequest]) -> RoundSpec:
+        """The round in the narrowest ring that holds it."""
+        return _in_ring(tuple(self.block(request) for request in blocks), self.cohort)
+
+    def block(self, request: BlockRequest) -> BlockMechanism:
+        """S from the target width, then s from S: (p·S)²/(n·s² - t²) = share·μ²."""
+        mu = self.mu * math.sqrt(request.share)
+        persons = self.cohort.max_sites_per_person
+        shares = self.cohort.min_survivors - self.cohort.colluding
+        kernel = kernel_variance(request.size)
+        ideal = mu * math.sqrt(shares * self.target**2 - kernel) / persons
+        sensitivity = min(max(math.floor(ideal), 1), MAX_SENSITIVITY)
+        exact = math.sqrt(((persons * sensitivity / mu) ** 2 + kernel) / shares)
+        stddev = math.ceil(exact * _STDDEV_STEPS) / _STDDEV_STEPS
+        if not MIN_STDDEV <= stddev <= MAX_STDDEV:
+            raise PrivacyError(
+                "privacy/epsilon-unreachable",
+                f"block {request.name!r} needs noise of standard deviation {stddev} grid units; "
+                f"required: {MIN_STDDEV} to {MAX_STDDEV}",
+            )
+        return _mechanism(request, sensitivity, self.largest, stddev)
+
+
+def _plan_mu(rounds: Rounds, epsilon: float, delta: float, spare_attempts: int) -> float:
+    """μ of the plan without spare attempts, such that with them it comes to (ε, δ)."""
+    available = gaussian_mu(epsilon, delta)
+    if available == 0:
+        raise PrivacyError(
+            "privacy/epsilon-unreachable",
+            f"epsilon is {epsilon} at delta {delta}; required: an ε that some noise can give",
+        )
+    costliest = max(sum(request.share for request in blocks) for blocks in rounds)
+    return available / math.sqrt(1 + spare_attempts * costliest)
+
+
+def _unnoised_round(blocks: Sequence[BlockRequest], cohort: Cohort, largest: int) -> RoundSpec:
+    """ε infinite: a grid of C/2^20, or integers as they are; exact in the ring."""
+    return _in_ring(
+        tuple(
+            _mechanism(
+                request, 1 if math.isinf(request.clip) else _UNNOISED_SENSITIVITY, largest, 0.0
+            )
+            for request in blocks
+        ),
+        cohort,
+    )
+
+
+def _mechanism(
+    request: BlockRequest, sensitivity: int, largest: int, stddev: float
+) -> BlockMechanism:
+    return BlockMechanism(
+        name=request.name,
+        size=request.size,
+        clip=request.clip,
+        sensitivity=sensitivity,
+        clamp=largest * math.ceil(Fraction(request.user_peak) * sensitivity),
+        noise_stddev=stddev,
+    )
+
+
+def _in_ring(blocks: tuple[BlockMechanism, ...], cohort: Cohort) -> RoundSpec:
+    for bits in _RING_BITS:
+        spec = RoundSpec(ring_bits=bits, blocks=blocks)
+        if fits_ring(spec, cohort.sites):
+            return spec
+    raise PrivacyError(
+        "privacy/ring-too-small",
+        f"a sum over {cohort.sites} sites of sums up to {max(block.clamp for block in blocks)} "
+        "may wrap round in Z modulo 2^64",
+    )
+
+
+def _validate(
+    rounds: Rounds,
+    epsilon: float,
+    cohort: Cohort,
+    declared_users: Mapping[str, int],
+    spare_attempts: int,
+    target_stddev: float,
+) -> None:
+    _require(epsilon > 0, "epsilon", epsilon, "a positive number, or infinity for no noise")
+    _require(spare_attempts >= 0, "spare_attempts", spare_attempts, "zero or more")
+    _require(
+        MIN_STDDEV <= target_stddev <= MAX_STDDEV,
+        "target_stddev",
+        target_stddev,
+        f"{MIN_STDDEV} to {MAX_STDDEV}",
+    )
+    _require(
+        len(declared_users) == cohort.sites,
+        "declared_users",
+        f"of {len(declared_users)} sites",
+        f"one number for each of the cohort's {cohort.sites} sites",
+    )
+    for site, users in declared_users.items():
+        _require(users >= 1, f"declared_users[{site!r}]", users, "at least 1")
+    _require(len(rounds) > 0 and all(len(r) > 0 for r in rounds), "rounds", "empty", "a block each")
+    for blocks in rounds:
+        names = [request.name for request in blocks]
+        _require(len(set(names)) == len(names), "block names", names, "no two alike in a round")
+        for request in blocks:
+            _validate_request(request, epsilon)
+    total = math.fsum(request.share for blocks in rounds for request in blocks)
+    _require(
+        math.isinf(epsilon) or abs(total - 1) <= _SHARE_SLACK,
+        "the sum of all blocks' shares",
+        total,
+        "1",
+    )
+
+
+def _validate_request(request: BlockRequest, epsilon: float) -> None:
+    of_block = f"of block {request.name!r}"
+    _require(request.size >= 1, f"size {of_block}", request.size, "at least 1")
+    _require(
+        0 < request.user_peak < math.inf,
+        f"user_peak {of_block}",
+        request.user_peak,
+        "a positive, finite number",
+    )
+    _require(
+        request.clip > 0 and (math.isinf(epsilon) or request.clip < math.inf),
+        f"clip {of_block}",
+        request.clip,
+        "positive, and finite where ε is finite",
+    )
+    _require(
+        math.isinf(epsilon) or request.share > 0, f"share {of_block}", request.share, "positive"
+    )
+
+
+def _require(holds: bool, name: str, value: object, requirement: str) -> None:
+    if not holds:
+        raise InvalidInput("input/argument", f"{name} is {value}; required: {requirement}")

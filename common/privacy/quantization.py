@@ -1,0 +1,188 @@
+"""A user's real vector becomes integers whose norm is bounded exactly.
+
+The guarantee rests on two laws, both tested:
+
+* the integer vector of a user has L2 norm at most S, checked in integers, whatever the input;
+* it depends on that user's row alone, bit for bit: every float operation here is an elementwise
+  IEEE 754 operation (+, x, /, sqrt, max), and sums run over the columns in order, one addition at
+  a time. NumPy's reductions and matrix products do not have this property: their order of
+  summation follows the shape of the batch.
+
+Notation: C clip, S sensitivity, γ = C/S grid.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from recommons.common.errors import InvalidInput
+
+__all__ = ["MAX_MULTIPLICITY", "MAX_SENSITIVITY", "quantize"]
+
+MAX_SENSITIVITY = 2**31 - 1
+"""Largest S: 2·S² + 1 stays below 2^63, so that the integer check cannot overflow."""
+
+MAX_MULTIPLICITY = 2**31 - 1
+"""Largest number of times one coordinate may stand in a user's vector."""
+
+_CHUNK_VALUES = 1 << 19
+"""Values handled at a time: 4 MiB of float64, whatever the batch."""
+
+_SHRINK_STEPS = 50
+"""Rescalings of a row before it becomes zero."""
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+def quantize(
+    values: Floats,
+    *,
+    clip: float,
+    sensitivity: int,
+    multiplicity: Integers | int = 1,
+) -> Integers:
+    """Clip each user's vector to L2 norm C, then truncate it toward zero to multiples of C/S.
+
+    A row is a user. Coordinate k of row u stands ``multiplicity[u, k]`` times in that user's
+    vector, so that ``Σ_k multiplicity[u, k] · result[u, k]²`` is at most S², exactly. (In `als` a
+    user's vector repeats the same ``d`` values for each of the user's items.)
+
+    ============================================  ==========================================
+    a row                                         becomes
+    ============================================  ==========================================
+    all zero, or of no columns                    zeros
+    holding an infinity or a NaN                  zeros
+    with a multiplicity below 0 or above 2^31-1   zeros
+    of norm above C, however large                the row scaled to norm C, truncated
+    whose truncated norm still exceeds S          scaled down and truncated again, at most 50
+                                                  times, the last time by zero
+    ============================================  ==========================================
+
+    Args:
+        values: float64, shape ``(n, d)``: rows of users, in the model's units.
+        clip: C, positive and finite.
+        sensitivity: S, 1 to 2^31 - 1.
+        multiplicity: int64, shape ``(n, d)``, or ``(n,)`` for one number a row, or one number.
+
+    Returns:
+        int64, shape ``(n, d)``: multiples of γ = C/S.
+
+    Raises:
+        InvalidInput: C, S, a shape or a dtype is not admissible; never because of what a user's
+            row holds.
+    """
+    _validate(values, clip, sensitivity)
+    counts = _counts_like(values, multiplicity)
+    rows, columns = values.shape
+    result = np.zeros((rows, columns), np.int64)
+    step = max(1, _CHUNK_VALUES // max(columns, 1))
+    for start in range(0, rows, step):
+        chunk = slice(start, start + step)
+        # Columns become contiguous: each is one vector over the chunk's users.
+        result[chunk] = _quantize_columns(
+            np.ascontiguousarray(values[chunk].T, np.float64),
+            np.ascontiguousarray(counts[chunk].T),
+            float(clip),
+            int(sensitivity),
+        ).T
+    return result
+
+
+def _validate(values: Floats, clip: float, sensitivity: int) -> None:
+    if values.ndim != 2 or values.dtype != np.float64:
+        raise InvalidInput(
+            "input/argument",
+            f"values has shape {values.shape} and dtype {values.dtype}; "
+            "required: two dimensions (users, coordinates) of float64",
+        )
+    if not 0 < clip < float("inf"):
+        raise InvalidInput("input/argument", f"clip is {clip}; required: a positive, finite number")
+    if sensitivity != int(sensitivity) or not 1 <= sensitivity <= MAX_SENSITIVITY:
+        raise InvalidInput(
+            "input/argument",
+            f"sensitivity is {sensitivity}; required: an integer, 1 to {MAX_SENSITIVITY}",
+        )
+
+
+def _counts_like(values: Floats, multiplicity: Integers | int) -> Integers:
+    """The multiplicities as int64 of the shape of `values`, without copying where possible."""
+    counts = np.asarray(multiplicity)
+    if counts.dtype.kind not in "iu":
+        raise InvalidInput(
+            "input/argument", f"multiplicity has dtype {counts.dtype}; required: int64"
+        )
+    rows, columns = values.shape
+    if counts.shape not in ((), (rows,), (rows, columns)):
+        raise InvalidInput(
+            "input/argument",
+            f"multiplicity has shape {counts.shape}; "
+            f"required: one number, ({rows},) or ({rows}, {columns})",
+        )
+    # uint64 beyond int64 wraps to a negative number, which empties the row like any other.
+    counts = counts.astype(np.int64, copy=False)
+    return np.broadcast_to(counts[:, None] if counts.ndim == 1 else counts, (rows, columns))
+
+
+def _quantize_columns(values: Floats, counts: Integers, clip: float, bound: int) -> Integers:
+    """`quantize` on columns: `values` and `counts` have shape ``(d, users)``."""
+    peak, usable = _peak_and_usable(values, counts)
+    # Dividing by the row's largest value keeps squares away from overflow and underflow.
+    unit = np.where(usable, values, 0.0) / np.where(usable, peak, 1.0)
+    norm = _weighted_norm(unit, counts, usable)
+    with np.errstate(over="ignore"):  # an infinite peak/clip only means: clipped
+        scale = np.minimum((peak / clip) * bound, bound / np.where(norm > 0, norm, 1.0))
+    scale = np.where(usable & (norm > 0), scale, 0.0)
+    result = _truncate(unit, scale, bound)
+    over = np.flatnonzero(_exceeds(result, counts, bound))
+    for step in range(1, _SHRINK_STEPS + 1):
+        if not len(over):
+            break
+        # 1 - 2^-49, 1 - 2^-48, ... 0: the last factor gives zeros, whose norm is 0.
+        smaller = scale[over] * (1.0 - 2.0 ** (step - _SHRINK_STEPS))
+        result[:, over] = _truncate(unit[:, over], smaller, bound)
+        over = over[_exceeds(result[:, over], counts[:, over], bound)]
+    return result
+
+
+def _peak_and_usable(values: Floats, counts: Integers) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Each user's largest absolute value, and whether the row is finite, non-zero and countable."""
+    users = values.shape[1]
+    peak = np.zeros(users)
+    usable = np.ones(users, bool)
+    for column, count in zip(values, counts, strict=True):
+        usable &= np.isfinite(column) & (count >= 0) & (count <= MAX_MULTIPLICITY)
+        peak = np.maximum(peak, np.where(np.isfinite(column), np.abs(column), 0.0))
+    # A subnormal peak could be flushed to zero by a thread with other float settings.
+    usable &= peak >= np.finfo(np.float64).tiny
+    return peak, usable
+
+
+def _weighted_norm(unit: Floats, counts: Integers, usable: npt.NDArray[np.bool_]) -> Floats:
+    """√(Σ count · unit²), added column by column in order."""
+    total = np.zeros(unit.shape[1])
+    for column, count in zip(unit, counts, strict=True):
+        total += np.where(usable, count, 0) * (column * column)
+    return np.sqrt(total)
+
+
+def _truncate(unit: Floats, scale: Floats, bound: int) -> Integers:
+    """Integers toward zero, each within ±S."""
+    return np.clip(np.trunc(unit * scale), -bound, bound).astype(np.int64)
+
+
+def _exceeds(integers: Integers, counts: Integers, bound: int) -> npt.NDArray[np.bool_]:
+    """Whether Σ count · integer² > S², in integers that cannot overflow.
+
+    A term is multiplied out only where it is at most S², and the running total only where it is at
+    most S²: no number exceeds 2·S² < 2^63.
+    """
+    limit = bound * bound
+    total = np.zeros(integers.shape[1], np.int64)
+    over = np.zeros(integers.shape[1], bool)
+    for column, count in zip(integers, counts, strict=True):
+        square = column * column
+        over |= (square > 0) & (count > limit // np.maximum(square, 1))
+        total += np.where(over, 0, square * np.where(over, 0, count))
+        over |= total > limit
+        total = np.where(over, 0, total)
+    return over

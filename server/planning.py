@@ -1,0 +1,92 @@
+"""From a wish (model, ε, δ, who takes part) to a plan that pins every number."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isinf
+
+from recommons.common.data.catalogue import Catalogue
+from recommons.common.models.interface import FederatedModel
+from recommons.common.plan import (
+    BlockPlan,
+    CataloguePin,
+    ModelPlan,
+    Plan,
+    PrivacyPlan,
+    RoundPlan,
+)
+from recommons.common.privacy.calibration import calibrate
+from recommons.common.privacy.mechanism import RoundSpec
+from recommons.common.secagg.roster import Roster
+
+__all__ = ["Wish", "make_plan"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """The guarantee asked for.
+
+    Attributes:
+        epsilon: Target ε; infinite for no noise.
+        delta: δ.
+        colluding: c.
+        min_survivors: M.
+        spare_attempts: Attempts beyond one a round, over the whole run.
+        max_sites_per_person: Sites at which one person may have a record.
+    """
+
+    epsilon: float
+    delta: float
+    colluding: int
+    min_survivors: int
+    spare_attempts: int = 0
+    max_sites_per_person: int = 1
+
+
+def make_plan(
+    model: FederatedModel,
+    catalogue: Catalogue,
+    roster: Roster,
+    declared_users: Mapping[str, int],
+    wish: Wish,
+) -> Plan:
+    """Calibrate the noise and pin the plan.
+
+    Raises:
+        InvalidInput: The wish cannot be granted; names the argument.
+    """
+    specs = calibrate(
+        model.rounds(),
+        epsilon=wish.epsilon,
+        delta=wish.delta,
+        cohort=len(declared_users),
+        min_survivors=wish.min_survivors,
+        colluding=wish.colluding,
+        declared_users=declared_users,
+        spare_attempts=wish.spare_attempts,
+        max_sites_per_person=wish.max_sites_per_person,
+    )
+    return Plan(
+        federation=roster.federation,
+        roster_hash=roster.hash.hex(),
+        cohort=tuple(sorted(declared_users)),
+        declared_users=dict(declared_users),
+        catalogue=CataloguePin(
+            hash=catalogue.hash.hex(), items=len(catalogue), inferred=catalogue.inferred
+        ),
+        model=ModelPlan(name=model.name, settings=dict(model.settings())),
+        privacy=PrivacyPlan(
+            epsilon=None if isinf(wish.epsilon) else wish.epsilon,
+            delta=wish.delta,
+            colluding=wish.colluding,
+            min_survivors=wish.min_survivors,
+            spare_attempts=wish.spare_attempts,
+            max_sites_per_person=wish.max_sites_per_person,
+        ),
+        rounds=tuple(_round_plan(spec) for spec in specs),
+    )
+
+
+def _round_plan(spec: RoundSpec) -> RoundPlan:
+    document = spec.to_json()
+    blocks = tuple(BlockPlan(**block) for block in document["blocks"])
+    return RoundPlan(ring_bits=document["ring_bits"], blocks=blocks)

@@ -1,0 +1,65 @@
+"""What the coordinator tells whoever watches a run: one event at every step of every attempt."""
+
+from dataclasses import dataclass
+
+from recommons.common.errors import InvalidInput
+
+__all__ = ["STEPS", "RoundProgress"]
+
+STEPS: tuple[str, ...] = (
+    "advertise",
+    "keys",
+    "shares",
+    "inbox",
+    "masked",
+    "survivors",
+    "sign",
+    "certificate",
+    "reveal",
+    "sum",
+    "release",
+    "evaluate",
+)
+"""The steps of a round in their order: the nine messages, then what is done with the sum."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundProgress:
+    """Where a run stands. It holds nothing that the coordinator could not publish.
+
+    Attributes:
+        round: Number of the round, from 1.
+        rounds: Number of rounds the plan has.
+        attempt: Number of the attempt at this round, from 1.
+        step: The step that has just begun, one of `STEPS`.
+        sites_in: Sites that answered every step of this attempt so far.
+        sites_total: Sites of the cohort.
+        dropped: Names of the sites lost in this attempt so far.
+        bytes_up: Bytes the coordinator received from all sites since the run began.
+        bytes_down: Bytes it sent to all sites since the run began.
+        epsilon_spent: ε of everything released so far; None where no privacy is claimed.
+        epsilon_target: ε the plan may spend; None where no privacy is claimed.
+        message: What happened, if this is more than the next step, e.g. the code of an abort.
+
+    Raises:
+        InvalidInput: `step` is not a step.
+    """
+
+    round: int
+    rounds: int
+    attempt: int
+    step: str
+    sites_in: int
+    sites_total: int
+    dropped: tuple[str, ...]
+    bytes_up: int
+    bytes_down: int
+    epsilon_spent: float | None
+    epsilon_target: float | None
+    message: str = ""
+
+    def __post_init__(self) -> None:
+        if self.step not in STEPS:
+            raise InvalidInput(
+                "input/argument", f"step is {self.step!r}; required: one of {', '.join(STEPS)}"
+            )

@@ -1,0 +1,214 @@
+"""What a report says in sentences: the same words on the page and in the terminal."""
+
+import math
+from dataclasses import dataclass
+
+from recommons.simulations.report.schema import Metrics, Report, SiteFigures
+from recommons.simulations.units import epsilon_text, factor_text, small_text
+
+__all__ = [
+    "ASSUMED_PUBLIC",
+    "Way",
+    "gain_of_site",
+    "gain_sentence",
+    "guarantee_sentence",
+    "guess_sentence",
+    "limits",
+    "price_sentence",
+    "sites_sentence",
+    "trained_sentence",
+    "ways",
+]
+
+ASSUMED_PUBLIC = "Catalogue assumed public"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One of the four ways to recommend.
+
+    Attributes:
+        key: ``popularity``, ``alone``, ``global`` or ``served``.
+        path: Where its figures are in `report.json`, as a JSON pointer.
+        name: For people.
+        meaning: What it is, in one sentence.
+        metrics: Its quality.
+    """
+
+    key: str
+    path: str
+    name: str
+    meaning: str
+    metrics: Metrics
+
+
+def ways(report: Report) -> tuple[Way, ...]:
+    """The four ways, from the least to the most that a site can do."""
+    return (
+        Way(
+            key="popularity",
+            path="/baselines/popularity",
+            name="Popularity",
+            meaning="The items most often chosen, by noised counts; the same for everyone.",
+            metrics=report.baselines.popularity,
+        ),
+        Way(
+            key="alone",
+            path="/baselines/site_alone",
+            name="Site alone",
+            meaning="The best model a site can make of its own data and the public features.",
+            metrics=report.baselines.site_alone,
+        ),
+        Way(
+            key="global",
+            path="/metrics/global",
+            name="Global model",
+            meaning="The model the sites trained together, before a site adds anything.",
+            metrics=report.metrics.global_model,
+        ),
+        Way(
+            key="served",
+            path="/metrics/served",
+            name="Served",
+            meaning="The global model with the site's own data: what a site serves to its users.",
+            metrics=report.metrics.served,
+        ),
+    )
+
+
+def trained_sentence(report: Report) -> str:
+    """What was trained, on what."""
+    data, model = report.data, report.model
+    width = "" if model.dim is None else f" of {model.dim} dimensions"
+    return (
+        f"{_counted(data.sites, 'site')} trained one {model.name} model{width} in "
+        f"{_counted(model.rounds, 'round')} on {data.interactions:,} interactions of "
+        f"{data.users:,} users with {data.items:,} items, without pooling them."
+    )
+
+
+def gain_sentence(report: Report) -> str:
+    """What joining does to Recall@20."""
+    alone = report.baselines.site_alone.recall_at_20
+    served = report.metrics.served.recall_at_20
+    before, after = f"{alone:.3f}", f"{served:.3f}"
+    if before == after:
+        return f"Joining leaves Recall@20 for a site's users at {before}."
+    verb = "raises" if served > alone else "lowers"
+    change = f" ({(served / alone - 1) * 100:+.1f} %)" if alone > 0 else ""
+    return f"Joining {verb} Recall@20 for a site's users from {before} to {after}{change}."
+
+
+def sites_sentence(report: Report) -> str:
+    """How many sites gained."""
+    gains = [gain for gain in map(gain_of_site, report.sites) if gain is not None]
+    if not gains:
+        return "No site has test users, so gains by site are unknown."
+    better = sum(gain > 0 for gain in gains)
+    return (
+        f"{better} of {_counted(len(gains), 'site')} with test users serve better "
+        "than they would alone."
+    )
+
+
+def gain_of_site(site: SiteFigures) -> float | None:
+    """Recall@20 as served less that alone; None where the site has no test users."""
+    if site.served is None or site.alone is None:
+        return None
+    return site.served - site.alone
+
+
+def guarantee_sentence(report: Report) -> str:
+    """ε and δ in one sentence, with unit, neighbours, M and c."""
+    privacy = report.privacy
+    if privacy.epsilon is None or privacy.delta is None:
+        return (
+            "No privacy noise was added: what was released is protected by no differential "
+            "privacy guarantee. Secure aggregation still hid each site's part of every sum."
+        )
+    unit = privacy.unit
+    return (
+        f"Whether or not any one {unit} took part ({privacy.neighbours}) changes the probability "
+        "of anything that the coordinator or a reader of the model could see by at most a factor "
+        f"e^ε = {factor_text(privacy.epsilon)} (ε = {epsilon_text(privacy.epsilon)}), except with "
+        f"probability δ = {small_text(privacy.delta)}, as long as every sum had at least "
+        f"M = {privacy.min_survivors} sites of which at most c = {privacy.colluding} withheld "
+        "their noise."
+    )
+
+
+def guess_sentence(report: Report) -> str:
+    """The same guarantee as the best anyone can guess.
+
+    Among all tests between two neighbours, true positives less false positives are at most
+    (e^ε − 1 + 2δ)/(e^ε + 1) (Kairouz, Oh and Viswanath 2015); a guess at even odds is right with
+    half of one more than that: (e^ε + δ)/(e^ε + 1).
+    """
+    privacy = report.privacy
+    if privacy.epsilon is None or privacy.delta is None:
+        return "Whoever reads the model may find out whether a given user took part."
+    decay = math.exp(-privacy.epsilon)
+    doubt = (1 - privacy.delta) * decay / (1 + decay)
+    right = f"is right at most {_percent_below_certainty(doubt)} of the time"
+    if doubt < 1e-6:
+        right = "may be right practically every time"
+    return f"Someone who must guess whether a given {privacy.unit} took part, at even odds, {right}."
+
+
+def _percent_below_certainty(doubt: float) -> str:
+    """1 − doubt as a percentage, rounded up, with as many nines as tell it from certainty."""
+    digits = max(0, -math.floor(math.log10(doubt)) - 2)
+    kept = math.floor(doubt * 10.0 ** (digits + 2)) / 10.0 ** (digits + 2)
+    return f"{(1 - kept) * 100:.{digits}f} %"
+
+
+def price_sentence(report: Report) -> str:
+    """What the chosen c and M cost in noise."""
+    privacy = report.privacy
+    if privacy.noise_price is None:
+        return "No noise, no price in noise."
+    if privacy.noise_price < 1.0005:
+        return (
+            f"M = {privacy.min_survivors} and c = {privacy.colluding} cost no noise beyond what "
+            "the guarantee itself needs: every site must be present and honest."
+        )
+    return (
+        f"Allowing for M = {privacy.min_survivors} survivors and c = {privacy.colluding} colluding "
+        f"of {report.data.sites} sites makes the noise {privacy.noise_price:.3f} times as wide as "
+        "it would be if all were sure to be present and honest."
+    )
+
+
+def limits(report: Report) -> tuple[str, ...]:
+    """What the figures do not say and the guarantee does not cover."""
+    privacy = report.privacy
+    found = [
+        "This was a simulation: every site's data lay on one machine, so it protected nobody. It "
+        "shows what a federation would gain and what it would cost.",
+        "The figures in this report are computed from users' held-out choices without noise. In "
+        "a deployment they stay at the site.",
+    ]
+    if privacy.epsilon is not None:
+        found.append(
+            f"The guarantee is for one {privacy.unit} at one site. A person who is a user of "
+            f"several is covered for up to {_counted(privacy.max_sites_per_person, 'site')}."
+        )
+    found += [
+        f"That at most {privacy.colluding} of the sites collude, with the coordinator or with each "
+        "other, is an assumption about people. No arithmetic can check it.",
+        "What a site's own recommendations show its users about its other users is outside the "
+        "guarantee: the site's own data enter them, and they never leave the site's care.",
+        "That a site clips, adds its noise and counts as it says rests on the code it runs. A "
+        "malicious site can spoil a sum or bias the model.",
+        "Membership of the federation, declared sizes and timing are not hidden.",
+    ]
+    if report.data.catalogue == "assumed public":
+        found.append(
+            f"{ASSUMED_PUBLIC}: the list of items was read off the events. In earnest it would be "
+            "private information, and a deployment refuses it."
+        )
+    return tuple(found)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,0 +1,112 @@
+"""What a simulation is asked to do: a file, command-line options, or both.
+
+Options on the command line override the file. Everything has a default, so that an empty file, or
+none, is a complete request.
+"""
+
+import tomllib
+from math import inf
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from recommons.common.checks import describe_validation
+from recommons.common.errors import InvalidInput
+
+__all__ = ["SimulationSettings"]
+
+
+def _epsilon(value: object) -> object:
+    return inf if value in ("inf", inf) else value
+
+
+class SimulationSettings(BaseModel):
+    """One simulation.
+
+    Attributes:
+        data: A folder or file of events; None for the embedded online-retail data.
+        columns: Names of columns in the events file that differ from the usual ones, by usual
+            name, e.g. ``{"user_id": "customer"}``.
+        sites: Number of sites.
+        partition: How users are spread over sites.
+        model: The model.
+        dim: Number of factors; None for the model's own choice.
+        epsilon: Target ε over all releases and permitted attempts; infinite for no noise.
+        delta: δ; None for min(10^-6, 1/(10·declared users)).
+        colluding: c, sites assumed to pool what they know.
+        min_survivors: M; None for all sites where no dropout is asked for, otherwise the least
+            that the quorum allows.
+        spare_attempts: Attempts beyond one a round; None for 0 without dropout, 1 with.
+        max_sites_per_person: Sites at which one person may have a record.
+        dropout: Probability that a site vanishes at a random step of an attempt.
+        seed: Of the split, the partition, the outages and every other choice that is not a secret.
+        engine: What drives the sites.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Path | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    sites: Annotated[int, Field(ge=3, le=1000)] = 8
+    partition: Literal["uniform", "country", "skewed"] = "uniform"
+    model: Literal["als", "ease"] = "als"
+    dim: Annotated[int, Field(ge=1, le=512)] | None = None
+    epsilon: Annotated[float, BeforeValidator(_epsilon), Field(gt=0)] = 8.0
+    delta: Annotated[float, Field(gt=0, lt=1)] | None = None
+    colluding: Annotated[int, Field(ge=0)] = 1
+    min_survivors: Annotated[int, Field(ge=2)] | None = None
+    spare_attempts: Annotated[int, Field(ge=0, le=100)] | None = None
+    max_sites_per_person: Annotated[int, Field(ge=1)] = 1
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    seed: Annotated[int, Field(ge=0)] = 0
+    engine: Literal["inprocess"] = "inprocess"
+
+    @classmethod
+    def load(cls, plan: Path | None, overrides: dict[str, Any]) -> Self:
+        """Read a settings file and put the given options over it.
+
+        Args:
+            plan: A TOML file with the attributes above as keys, or None.
+            overrides: Options by name; those that are None were not given.
+
+        Raises:
+            InvalidInput: The file cannot be read, or a value is not admissible; names each.
+        """
+        values = {} if plan is None else _toml(plan)
+        values |= {name: value for name, value in overrides.items() if value is not None}
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            source = "options" if plan is None else plan.name
+            raise InvalidInput("run/settings", describe_validation(source, error)) from error
+
+    @property
+    def quorum(self) -> int:
+        """q = ⌊(N + c)/2⌋ + 1: two different survivor sets cannot both gather it."""
+        return (self.sites + self.colluding) // 2 + 1
+
+    @property
+    def survivors(self) -> int:
+        """M."""
+        if self.min_survivors is not None:
+            return self.min_survivors
+        return max(self.quorum, self.colluding + 2) if self.dropout else self.sites
+
+    @property
+    def spare(self) -> int:
+        """Attempts beyond one a round, over the whole run."""
+        if self.spare_attempts is not None:
+            return self.spare_attempts
+        return 1 if self.dropout else 0
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInput(
+            "run/settings", f"PLAN is {str(path)!r}; required: a readable TOML file"
+        ) from error
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are both ValueErrors
+        raise InvalidInput("run/settings", f"{path.name}: not TOML: {error}") from error
