@@ -29,7 +29,8 @@ def _reply(message: Message, **fields: bytes | str) -> Message:
 
 def _request(message: Message, exchange: str) -> tuple[Envelope, bytes]:
     record = message.content.config_records.get(_RECORD)
-    header, body = (record or {}).get("envelope"), (record or {}).get("body")
+    header = None if record is None else record.get("envelope")
+    body = None if record is None else record.get("body")
     if not isinstance(header, bytes) or not isinstance(body, bytes):
         raise InvalidInput("site/message", "the request has no envelope or no body")
     envelope = Envelope.from_bytes(header)

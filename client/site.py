@@ -5,7 +5,7 @@ A site's folder:
 | file | holds |
 |---|---|
 | `site.json` | the site's id and where its data and the public catalogue are |
-| `identity.key` | the site's signing key (PKCS#8 PEM, readable by its owner alone) |
+| `identity.key` | the site's signing key (hex, readable by its owner alone) |
 | `federation.json` | what the site has pinned: the roster and the coordinator's key |
 | `policy.json` | what the site allows |
 | `site.db` | contexts, round states, replies, spending, the ledger |
@@ -22,7 +22,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import Connection
 
-from recommons.client.sources.site_events import read_site_events
+from recommons.client.keys import read_key
+from recommons.client.sources import read_histories
 from recommons.client.store import SiteStore
 from recommons.common.checks import describe_validation
 from recommons.common.data.catalogue import Catalogue
@@ -30,6 +31,7 @@ from recommons.common.data.catalogue_document import catalogue_from_bytes
 from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput
 from recommons.common.federation import Federation
+from recommons.common.hashing import canonical_json
 from recommons.common.policy import Policy
 from recommons.common.privacy.ledger import Chain
 from recommons.common.secagg.identity import SigningIdentity
@@ -117,16 +119,26 @@ class Site:
     @cached_property
     def interactions(self) -> Interactions:
         """The site's own users' histories, over the public catalogue."""
-        return read_site_events(self.folder / self.config.events, self.catalogue)
+        return read_histories(self.folder / self.config.events, self.catalogue).interactions
 
     def record(self, connection: Connection, kind: str, body: Mapping[str, Any]) -> None:
         """Append to the ledger within a transaction; `publish_ledger` copies it to the file."""
         last = self.store.last_line(connection)
         chain = Chain.start(self.id) if last is None else Chain.resume(last[1])
-        _, line = chain.append(
-            kind=kind, body=body, time=_now(), sign=self.identity.sign_bytes
-        )
+        _, line = chain.append(kind=kind, body=body, time=_now(), sign=self.identity.sign)
         self.store.add_line(connection, 0 if last is None else last[0] + 1, line)
+
+    def head(self, connection: Connection) -> bytes:
+        """This site's id and where its ledger stands, as canonical JSON."""
+        last = self.store.last_line(connection)
+        head = None if last is None else Chain.resume(last[1]).head
+        return canonical_json(
+            {
+                "site": self.id,
+                "seq": -1 if head is None else head.seq,
+                "head": "" if head is None else head.hash.hex(),
+            }
+        )
 
     def publish_ledger(self) -> None:
         """Bring `ledger.jsonl` up to the lines that are durable in the store."""

@@ -5,7 +5,7 @@ spent and the ledger's lines become durable together, before anything is sent. N
 twice for one context, whatever the order of crashes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,13 +36,12 @@ __all__ = ["RunRecord", "SiteStore"]
 
 _META = MetaData()
 
-# A plan the site has joined; `attempts` counts the masked vectors that may have left.
+# A plan the site has joined.
 _RUNS = Table(
     "runs",
     _META,
     Column("run_id", LargeBinary, primary_key=True),
     Column("plan", LargeBinary, nullable=False),
-    Column("attempts_paid", Integer, nullable=False),
 )
 # A context is used once, ever: the primary key says so. `state` is null when the attempt is over.
 _CONTEXTS = Table(
@@ -53,6 +52,7 @@ _CONTEXTS = Table(
     Column("round", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("state", LargeBinary),
+    Column("public_state", LargeBinary),
     Column("charged", Integer, nullable=False, default=0),
 )
 _REPLIES = Table(
@@ -77,13 +77,11 @@ class RunRecord:
 
     Attributes:
         plan: The plan's canonical bytes.
-        attempts_paid: Attempts that the plan's budget covers, over the whole run.
-        attempts_charged: Attempts whose masked vector may have left.
+        charged: Attempts whose masked vector may have left, by round.
     """
 
     plan: bytes
-    attempts_paid: int
-    attempts_charged: int
+    charged: Mapping[int, int]
 
 
 class SiteStore:
@@ -115,18 +113,15 @@ class SiteStore:
         if row is None:
             return None
         charged = connection.execute(
-            select(func.count())
-            .select_from(_CONTEXTS)
+            select(_CONTEXTS.c.round, func.count())
             .where(_CONTEXTS.c.run_id == run_id, _CONTEXTS.c.charged == 1)
-        ).scalar_one()
-        return RunRecord(plan=row.plan, attempts_paid=row.attempts_paid, attempts_charged=charged)
+            .group_by(_CONTEXTS.c.round)
+        )
+        return RunRecord(plan=row.plan, charged={number: count for number, count in charged})
 
-    def add_run(
-        self, connection: Connection, run_id: bytes, plan: bytes, attempts_paid: int
-    ) -> None:
+    def add_run(self, connection: Connection, run_id: bytes, plan: bytes) -> None:
         """Remember a joined run; its whole budget counts as reserved from here on."""
-        values = {"run_id": run_id, "plan": plan, "attempts_paid": attempts_paid}
-        connection.execute(insert(_RUNS).values(**values))
+        connection.execute(insert(_RUNS).values(run_id=run_id, plan=plan))
 
     def use_context(
         self, connection: Connection, *, context: bytes, run_id: bytes, round: int, attempt: int
@@ -152,8 +147,20 @@ class SiteStore:
 
     def set_state(self, connection: Connection, context: bytes, state: bytes | None) -> None:
         """Replace the round's state; None erases it."""
+        values = {"state": state} if state is not None else {"state": None, "public_state": None}
+        connection.execute(update(_CONTEXTS).where(_CONTEXTS.c.context == context).values(**values))
+
+    def public_state(self, connection: Connection, context: bytes) -> bytes:
+        """The round's public state, as it came with the keys."""
+        data: bytes | None = connection.execute(
+            select(_CONTEXTS.c.public_state).where(_CONTEXTS.c.context == context)
+        ).scalar_one()
+        return data or b""
+
+    def set_public_state(self, connection: Connection, context: bytes, data: bytes) -> None:
+        """Keep the round's public state until the vector is masked."""
         connection.execute(
-            update(_CONTEXTS).where(_CONTEXTS.c.context == context).values(state=state)
+            update(_CONTEXTS).where(_CONTEXTS.c.context == context).values(public_state=data)
         )
 
     def charge(self, connection: Connection, context: bytes) -> None:

@@ -32,7 +32,80 @@ _DATA: dict[str, str] = {
     "data/catalogue": "Fetch the catalogue again; the document is damaged or of another version.",
 }
 
-_SECAGG: dict[str, str] = {}
+_SECAGG: dict[str, str] = {
+    # What a cohort can tolerate, checked before anything is sent.
+    "secagg/cohort-size": "Name from 2 to 4096 sites in the plan.",
+    "secagg/colluding": "Assume at most N - 2 colluding sites: a sum must hide one honest site "
+    "behind another. Add sites or lower c.",
+    "secagg/least-survivors": "Raise M to at least max(⌊(N + c)/2⌋ + 1, c + 2), or add sites or "
+    "lower c; N - M sites may drop out (with N = 3 and c = 1, none may).",
+    "secagg/context": "Give a federation id, a 16-byte run id, a round, an attempt, an ascending "
+    "cohort and two 32-byte hashes that fit the plan.",
+    "secagg/roster": "Use the roster, in its canonical form, that the federation signed and this "
+    "site pinned.",
+    "secagg/not-in-cohort": "Name this site in the plan's cohort, or use the signing key that the "
+    "roster lists for it.",
+    "secagg/vector": "Pass a one-dimensional int64 array of exactly the plan's size.",
+    "secagg/state": "The stored round cannot be used; let this attempt pass and wait for the next.",
+    # Any message.
+    "secagg/malformed": "Update the side that sent the message, or look for damage in transport.",
+    "secagg/version": "Run the same protocol version at the coordinator and at every site.",
+    "secagg/other-context": "The message belongs to another attempt; route messages by context.",
+    "secagg/other-set": "The sites were told different sets of sites. An honest coordinator does "
+    "not do that: report it to the federation.",
+    "secagg/out-of-order": "Take the steps in order; after a restart resume from the latest state.",
+    "secagg/repeated": "Send the stored reply again; nothing is computed twice.",
+    "secagg/sender": "The message was sent in another site's name: check the site's transport key.",
+    "secagg/signature": "The site's signature does not fit: compare its key with the roster and "
+    "check that both sides hold the same plan.",
+    # Step 2.
+    "secagg/key-signature": "A key was advertised without its site's signature. Do not continue: "
+    "report it to the federation.",
+    "secagg/key-point": "A site advertised a key that gives no secrecy. Ask its operator what runs "
+    "there.",
+    "secagg/key-duplicate": "Two sites advertised one key. Ask their operators whether they share "
+    "an installation.",
+    "secagg/own-key": "This site's own key was replaced on the way. Do not continue: report it to "
+    "the federation.",
+    "secagg/spec": "The coordinator asked for another vector than the plan's; compare plan hashes.",
+    "secagg/public-state": "The coordinator sent another public state than the pinned one.",
+    "secagg/too-few-sites": "Wait until more sites are online, or plan with fewer required "
+    "survivors; the attempt can be repeated while attempts are left.",
+    "secagg/not-in-set": "This site's message came too late for the attempt: raise the deadlines "
+    "or improve its connection.",
+    "secagg/verified-peers": "Verify more peers' keys out of band, or lower this site's own "
+    "requirement.",
+    # Step 4.
+    "secagg/inbox-sites": "Shares came from a site that advertised no keys. Report it to the "
+    "federation.",
+    "secagg/inbox-signature": "Shares were altered after their dealer signed them, or not signed. "
+    "Report it to the federation.",
+    "secagg/inbox-ciphertext": "The named site signed shares that do not open: ask its operator "
+    "what runs there, and leave it out of the next cohort.",
+    "secagg/inbox-commitment": "The named site dealt other shares than it committed to: ask its "
+    "operator what runs there, and leave it out of the next cohort.",
+    # Steps 5 to 9.
+    "secagg/vector-shape": "The site sent a vector of another size or width than the plan's.",
+    "secagg/quorum": "Too few sites signed the set of survivors: raise the deadline, or retry.",
+    "secagg/certificate-signer": "A signature came from a site that is not a survivor. Report it "
+    "to the federation.",
+    "secagg/certificate-signature": "A signature in the certificate is not on this set of "
+    "survivors. Report it to the federation.",
+    "secagg/second-keys": "Two sets of keys came for one context. An honest coordinator does not "
+    "do that: report it to the federation.",
+    "secagg/second-inbox": "Two inboxes came for one context. An honest coordinator does not do "
+    "that: report it to the federation.",
+    "secagg/second-survivors": "Two sets of survivors came for one context. An honest coordinator "
+    "does not do that: report it to the federation.",
+    "secagg/second-certificate": "Two certificates came for one context. An honest coordinator "
+    "does not do that: report it to the federation.",
+    "secagg/superseded": "A new attempt of the round has begun; nothing is to be done.",
+    "secagg/reveal-share": "The site revealed another share than it had accepted: ask its operator "
+    "what runs there.",
+    "secagg/too-few-shares": "Too few sites stayed until the end to open the sum: retry.",
+    "secagg/dealer-fault": "The named site dealt shares that do not give its secret: leave it out "
+    "of the next cohort and ask its operator what runs there.",
+}
 
 _PRIVACY: dict[str, str] = {
     "privacy/unknown-event": "Use a version of Recommons that knows this type of release.",
@@ -45,9 +118,23 @@ _PRIVACY: dict[str, str] = {
     "privacy/ring-too-small": "Declare fewer users a site, or run with fewer sites.",
 }
 
-_LEDGER: dict[str, str] = {}
+_LEDGER: dict[str, str] = {
+    "ledger/not-canonical": "Restore the ledger file as its writer wrote it; do not reformat it.",
+    "ledger/schema": "Read the ledger with a version of Recommons that knows its entries.",
+    "ledger/foreign-writer": "Keep one ledger a writer; take the other writer's lines out.",
+    "ledger/foreign-signature": "Ask the writer for its own ledger, and check the roster's key.",
+    "ledger/changed": "Ask the writer for its ledger again: the named line was altered.",
+    "ledger/gap": "Ask the writer for the missing lines.",
+    "ledger/reordered": "Ask the writer for its ledger again: the lines are out of order.",
+    "ledger/duplicate": "Ask the writer for its ledger again: a line stands in it twice.",
+    "ledger/fork": "Stop trusting this writer until it explains its two histories.",
+    "ledger/truncated": "Ask the writer for the lines after the last; if it restored an old "
+    "backup, it must not go on from there.",
+}
 
-_MODEL: dict[str, str] = {}
+_MODEL: dict[str, str] = {
+    "model/unknown": "Name a model that this version knows: als or ease.",
+}
 
 _PLAN: dict[str, str] = {
     "plan/invalid": "Correct the named fields; docs/plan.md describes every field of a plan.",
@@ -71,6 +158,7 @@ _POLICY: dict[str, str] = {
 }
 
 _SITE: dict[str, str] = {
+    "site/superseded": "Nothing to do: the coordinator opened a new attempt and this one ended.",
     "site/folder": "Point at a site folder made by `recommons simulate` or at enrolment.",
     "site/message": "Update the older side: both must speak the same version of the messages.",
     "site/not-joined": "Announce the run's plan to this site before its first round.",
@@ -87,6 +175,7 @@ _RUN: dict[str, str] = {
     "run/sites": "Wait until the sites of the cohort are connected, or plan a smaller cohort.",
     "run/refused": "Read each site's named refusal and change the plan or the site's policy.",
     "run/output": "Name an empty folder, or continue the run in it with --resume.",
+    "run/folder": "Point at the coordinator's folder of a run, unchanged since it was written.",
     "run/resume": "Resume in the folder of an unfinished run, with the same plan and data.",
     "run/too-small": "Use fewer sites, so that each has users to train on.",
 }

@@ -90,7 +90,9 @@ def open_announcement(body: bytes, run_id: bytes, federation: Federation) -> Pla
         raise InvalidInput("plan/signature", "the plan is not signed by the pinned coordinator")
     roster = federation.roster
     if plan.federation != roster.federation or plan.roster_hash != roster.hash.hex():
-        raise InvalidInput("plan/roster", "the plan was made for another roster than the pinned one")
+        raise InvalidInput(
+            "plan/roster", "the plan was made for another roster than the pinned one"
+        )
     unknown = sorted(set(plan.cohort) - set(roster.keys))
     if unknown:
         raise InvalidInput("plan/cohort", f"cohort names {unknown}, which are not in the roster")

@@ -14,11 +14,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from recommons.common.checks import describe_validation
 from recommons.common.errors import InvalidInput
 from recommons.common.hashing import canonical_json, digest
+from recommons.common.models.interface import PublicFigures
+from recommons.common.privacy.events import Cohort
 from recommons.common.privacy.mechanism import BlockMechanism, RoundSpec
 from recommons.common.secagg.identity import is_identifier
 
 __all__ = ["BlockPlan", "CataloguePin", "ModelPlan", "Plan", "PrivacyPlan", "RoundPlan"]
-
 
 
 def _identifier(text: str) -> str:
@@ -156,6 +157,23 @@ class Plan(_Strict):
     def specs(self) -> tuple[RoundSpec, ...]:
         """The mechanism of every round."""
         return tuple(r.spec() for r in self.rounds)
+
+    def noise_cohort(self) -> Cohort:
+        """Who takes part, as far as the noise is concerned."""
+        return Cohort(
+            sites=len(self.cohort),
+            min_survivors=self.privacy.min_survivors,
+            colluding=self.privacy.colluding,
+            max_sites_per_person=self.privacy.max_sites_per_person,
+        )
+
+    def figures(self) -> PublicFigures:
+        """The public figures that hyperparameters may depend on."""
+        return PublicFigures(
+            declared_users=self.declared_users,
+            n_items=self.catalogue.items,
+            epsilon=self.privacy.target,
+        )
 
     def to_bytes(self) -> bytes:
         """Canonical JSON: the bytes that are signed and hashed."""

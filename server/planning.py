@@ -15,6 +15,7 @@ from recommons.common.plan import (
     RoundPlan,
 )
 from recommons.common.privacy.calibration import calibrate
+from recommons.common.privacy.events import Cohort
 from recommons.common.privacy.mechanism import RoundSpec
 from recommons.common.secagg.roster import Roster
 
@@ -58,12 +59,14 @@ def make_plan(
         model.rounds(),
         epsilon=wish.epsilon,
         delta=wish.delta,
-        cohort=len(declared_users),
-        min_survivors=wish.min_survivors,
-        colluding=wish.colluding,
+        cohort=Cohort(
+            sites=len(declared_users),
+            min_survivors=wish.min_survivors,
+            colluding=wish.colluding,
+            max_sites_per_person=wish.max_sites_per_person,
+        ),
         declared_users=declared_users,
         spare_attempts=wish.spare_attempts,
-        max_sites_per_person=wish.max_sites_per_person,
     )
     return Plan(
         federation=roster.federation,

@@ -1,26 +1,30 @@
 """What the coordinator tells whoever watches a run: one event at every step of every attempt."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from recommons.common.errors import InvalidInput
 
 __all__ = ["STEPS", "RoundProgress"]
 
-STEPS: tuple[str, ...] = (
-    "advertise",
-    "keys",
-    "shares",
-    "inbox",
-    "masked",
-    "survivors",
-    "sign",
-    "certificate",
-    "reveal",
-    "sum",
-    "release",
-    "evaluate",
+STEPS: Mapping[str, str] = MappingProxyType(
+    {
+        "advertise": "sites announce fresh keys",
+        "keys": "every site checks every key",
+        "shares": "sites share the secrets of their masks",
+        "inbox": "the shares are delivered",
+        "masked": "sites train, add noise and mask",
+        "survivors": "the set of survivors is proposed",
+        "sign": "sites sign the set of survivors",
+        "certificate": "every site checks the signatures",
+        "reveal": "the masks are lifted from the sum",
+        "sum": "the coordinator adds up",
+        "release": "the sum is released",
+        "evaluate": "sites evaluate on their own users",
+    }
 )
-"""The steps of a round in their order: the nine messages, then what is done with the sum."""
+"""The steps of a round in their order, in words: the nine messages, then the use of the sum."""
 
 
 @dataclass(frozen=True, kw_only=True)

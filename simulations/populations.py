@@ -44,7 +44,10 @@ class Population:
                 "input/argument",
                 f"site is {site!r}; required: one of {', '.join(self.site_names)}",
             )
-        return np.flatnonzero(self.site_of_user == self.site_names.index(site))
+        users: npt.NDArray[np.int64] = np.flatnonzero(
+            self.site_of_user == self.site_names.index(site)
+        )
+        return users
 
     def sizes(self) -> Mapping[str, int]:
         """Number of users by site."""
@@ -109,7 +112,7 @@ def _sizes(n_users: int, weights: npt.NDArray[np.floating]) -> npt.NDArray[np.in
     sizes = np.floor(exact).astype(np.int64)
     order = np.argsort(sizes - exact, kind="stable")
     sizes[order[: spare - sizes.sum()]] += 1
-    return sizes + 1
+    return np.asarray(sizes + 1, np.int64)
 
 
 def _by_country(n_users: int, sites: int, countries: pl.Series | None) -> Population:
@@ -169,5 +172,5 @@ def declared_users(users: int) -> int:
     """
     if users < 1:
         raise InvalidInput("input/argument", f"users is {users}; required: at least 1")
-    step = 10 ** max(1, len(str(users)) - 2)
+    step: int = 10 ** max(1, len(str(users)) - 2)
     return -(-users // step) * step

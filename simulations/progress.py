@@ -33,20 +33,7 @@ __all__ = [
 
 Clock = Callable[[], float]
 
-_WORDS = {
-    "advertise": "sites announce fresh keys",
-    "keys": "every site checks every key",
-    "shares": "sites share the secrets of their masks",
-    "inbox": "shares are delivered",
-    "masked": "sites train, add noise and mask",
-    "survivors": "the set of survivors is proposed",
-    "sign": "sites sign the set of survivors",
-    "certificate": "the signatures are checked by every site",
-    "reveal": "masks are lifted from the sum",
-    "sum": "the coordinator adds up",
-    "release": "the sum is released",
-    "evaluate": "sites evaluate on their own users",
-}
+_ORDER = tuple(STEPS)
 
 
 class Display(Protocol):
@@ -165,7 +152,7 @@ def time_left(event: RoundProgress, since_first: float) -> float | None:
 
 def _done(event: RoundProgress) -> float:
     """The part of all rounds that lies behind, each step counting the same."""
-    return (event.round - 1 + STEPS.index(event.step) / len(STEPS)) / event.rounds
+    return (event.round - 1 + _ORDER.index(event.step) / len(STEPS)) / event.rounds
 
 
 class _Watch:
@@ -315,7 +302,7 @@ def _table(event: RoundProgress, watch: _Watch) -> Table:
     ending = "" if left is None else f", about {left:.0f} s left"
     times = Text(f"{watch.elapsed:.0f} s elapsed{ending}", style="dim")
     grid.add_row("round", _bar(_done(event)), f"{event.round} of {event.rounds}{attempt}")
-    grid.add_row("step", f"{STEPS.index(event.step) + 1} of {len(STEPS)}", _WORDS[event.step])
+    grid.add_row("step", f"{_ORDER.index(event.step) + 1} of {len(STEPS)}", STEPS[event.step])
     dropped = Text(f"lost: {', '.join(event.dropped)}", style="yellow") if event.dropped else ""
     grid.add_row("sites", f"{event.sites_in} of {event.sites_total} in", dropped)
     grid.add_row("privacy", _privacy_bar(event), _spent(event))

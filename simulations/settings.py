@@ -83,7 +83,7 @@ class SimulationSettings(BaseModel):
 
     @property
     def quorum(self) -> int:
-        """q = ⌊(N + c)/2⌋ + 1: two different survivor sets cannot both gather it."""
+        """Q = ⌊(N + c)/2⌋ + 1: two different survivor sets cannot both gather it."""
         return (self.sites + self.colluding) // 2 + 1
 
     @property

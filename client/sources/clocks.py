@@ -62,8 +62,9 @@ def clock_of(table: Table, column: str) -> Clock:
     """Choose by the column's type, or by its first cell where it is text.
 
     Raises:
-        DataError: Neither numbers nor times.
+        DataError: Neither numbers nor times, or every cell is empty.
     """
+    table.refuse_empty_column(column, "a time in each row")
     dtype = table.frame.collect_schema()[column]
     if dtype.is_integer():
         return Clock(kind="whole")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 from recommons.common.errors import DataError, InvalidInput
 
-__all__ = ["ColumnNames", "EventColumns", "EventFilter"]
+__all__ = ["EVENT_FIELDS", "ColumnNames", "EventColumns", "EventFilter"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,8 @@ class ColumnNames:
         user_id: Usual names: ``user_id``, ``userId``. Required.
         item_id: Usual names: ``item_id``, ``movieId``, ``itemId``. Required, in items too.
         timestamp: Usual name: ``timestamp``.
-        value: Usual names: ``quantity``, ``value``, ``rating``.
+        quantity: Usual name: ``quantity``; zero or less is a return, see `EventFilter`.
+        value: Usual names: ``value``, ``rating``.
         event_type: Usual names: ``event_type``, ``event type``, ``event``.
         country: Usual name: ``country``: a column that is the same for all events of a user, by
             which users can be divided over sites.
@@ -28,6 +29,7 @@ class ColumnNames:
     user_id: str | None = None
     item_id: str | None = None
     timestamp: str | None = None
+    quantity: str | None = None
     value: str | None = None
     event_type: str | None = None
     country: str | None = None
@@ -91,12 +93,12 @@ class ColumnNames:
             )
         return found
 
-    def candidates(self) -> tuple[str, ...]:
-        """Every name that would be recognised in a file of events."""
+    def candidates(self, *chosen: str) -> tuple[str, ...]:
+        """Every column name that would be recognised for the given fields."""
         names: list[str] = []
-        for field, usual in _USUAL.items():
+        for field in chosen:
             mapped = getattr(self, field)
-            names.extend(usual if mapped is None else (mapped,))
+            names.extend(_USUAL[field] if mapped is None else (mapped,))
         return tuple(dict.fromkeys(names))
 
 
@@ -104,12 +106,16 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "user_id": ("user_id", "userId"),
     "item_id": ("item_id", "movieId", "itemId"),
     "timestamp": ("timestamp",),
-    "value": ("quantity", "value", "rating"),
+    "quantity": ("quantity",),
+    "value": ("value", "rating"),
     "event_type": ("event_type", "event type", "event"),
     "country": ("country",),
     "title": ("title",),
 }
 _REQUIRED = ("user_id", "item_id")
+
+EVENT_FIELDS = ("user_id", "item_id", "timestamp", "quantity", "value", "event_type", "country")
+"""The fields of a file of events."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +125,7 @@ class EventColumns:
     user_id: str
     item_id: str
     timestamp: str | None
+    quantity: str | None
     value: str | None
     event_type: str | None
     country: str | None
@@ -135,6 +142,7 @@ class EventColumns:
             user_id=names.require("user_id", columns, label),
             item_id=names.require("item_id", columns, label),
             timestamp=names.find("timestamp", columns, label),
+            quantity=names.find("quantity", columns, label),
             value=names.find("value", columns, label),
             event_type=names.find("event_type", columns, label),
             country=names.find("country", columns, label),
@@ -145,9 +153,9 @@ class EventColumns:
 class EventFilter:
     """Which events are positives; all others are left out, and their number is reported.
 
-    Every event is one, with one exception: a *quantity* of zero or less is a return or a
-    correction, and is left out. A rating is a positive whatever its height: that someone chose to
-    watch is the signal. Set `least_value` to ask for more.
+    Every event is one, with one exception: a quantity of zero or less is a return or a correction,
+    and is left out. A rating is a positive whatever its height: that someone chose to watch is the
+    signal. Set `least_value` to ask for more.
 
     Attributes:
         least_value: Events with a smaller value are left out; events without a value stay.

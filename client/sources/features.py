@@ -58,10 +58,8 @@ def typed_column(
         return _numbers(values, name)
     if dtype == pl.String:
         return _typed_text(values, name, place)
-    return None if dtype == pl.Null else _refuse(name, place)
-
-
-def _refuse(name: str, place: Callable[[int, str], str]) -> None:
+    if dtype == pl.Null:
+        return None
     raise _no_feature(name, place)
 
 
@@ -110,11 +108,12 @@ def _typed_text(
 
 def _holds_categories(filled: pl.Series) -> bool:
     """Lists divided by bars, or short text that repeats."""
-    if filled.str.contains("|", literal=True).mean() or _LEAST_BARS <= 0:
-        parts = filled.str.split("|").explode()
-        return bool(parts.str.len_chars().quantile(0.95) <= _LONGEST_CATEGORY)
-    short = filled.str.len_chars().max() <= _LONGEST_CATEGORY
-    return bool(short and filled.n_unique() <= _MOST_DISTINCT * len(filled))
+    barred = filled.str.contains("|", literal=True).to_numpy()
+    if barred.mean() >= _LEAST_BARS:
+        lengths = filled.str.split("|").explode().str.len_chars().to_numpy()
+        return bool(np.quantile(lengths, 0.95) <= _LONGEST_CATEGORY)
+    longest = filled.str.len_chars().to_numpy().max()
+    return bool(longest <= _LONGEST_CATEGORY and filled.n_unique() <= _MOST_DISTINCT * len(filled))
 
 
 def _categories(lists: pl.Series, name: str) -> FeatureColumn | None:

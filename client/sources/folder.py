@@ -1,12 +1,12 @@
 """A data set from a path: which files it is made of, and how each is read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from recommons.client.sources.benchmark import read_benchmark
-from recommons.client.sources.columns import ColumnNames, EventFilter
+from recommons.client.sources.columns import EVENT_FIELDS, ColumnNames, EventFilter
 from recommons.client.sources.events import EventStream, open_events
 from recommons.client.sources.items import ItemTable, build_catalogue, read_items
 from recommons.client.sources.movielens import (
@@ -94,7 +94,8 @@ def _only_one(folder: Path, names: tuple[str, ...], purpose: str) -> Path | None
     if len(found) > 1:
         raise DataError(
             "data/ambiguous",
-            f"{folder}: {' and '.join(found)} are all files of {purpose}; expected one",
+            f"{folder}: {' and '.join(found)} are all files of {purpose}; expected one, "
+            "or the path of the file that is meant",
         )
     return folder / found[0] if found else None
 
@@ -112,6 +113,7 @@ def _benchmark(folder: Path) -> Path | None:
 def load_dataset(
     path: Path,
     *,
+    name: str | None = None,
     names: ColumnNames | None = None,
     positives: EventFilter | None = None,
 ) -> Dataset:
@@ -119,6 +121,7 @@ def load_dataset(
 
     Args:
         path: See `find_files`.
+        name: The data set's name; by default that of its folder or file.
         names: How columns are named in files of our own layouts and of MovieLens latest.
         positives: Which events count; see `EventFilter`.
 
@@ -126,6 +129,8 @@ def load_dataset(
         DataError: Wrong input; file, row and column are named, never a user or an event.
     """
     files = find_files(path)
+    if name is not None:
+        files = replace(files, name=name)
     names = names or ColumnNames()
     items = None if files.items is None else _read_items(files.items, files.extra, names)
     stream = open_events(_open_events(files.events, names), names, positives or EventFilter())
@@ -135,7 +140,7 @@ def load_dataset(
 def _assemble(files: DatasetFiles, stream: EventStream, items: ItemTable | None) -> Dataset:
     catalogue = build_catalogue(items, stream.item_ids().to_list())
     user_ids, item_ids = stream.user_ids(), pl.Series(catalogue.item_ids)
-    pairs = stream.pairs(user_ids, item_ids)
+    pairs = stream.pairs(user_ids, item_ids, with_times=True)
     roles = None
     if files.benchmark is not None:
         roles = read_benchmark(files.benchmark, user_ids, item_ids, pairs.interactions)
@@ -157,7 +162,7 @@ def _open_events(path: Path, names: ColumnNames) -> Table:
         return u_data_table(path, path.name)
     if path.name == "ratings.dat":
         return ratings_dat_table(path, path.name)
-    return open_table(path, path.name, names.candidates())
+    return open_table(path, path.name, names.candidates(*EVENT_FIELDS))
 
 
 def _read_items(path: Path, extra: Path | None, names: ColumnNames) -> ItemTable:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from recommons.client.sources.columns import ColumnNames, EventFilter
+from recommons.client.sources.columns import EVENT_FIELDS, ColumnNames, EventFilter
 from recommons.client.sources.events import open_events
 from recommons.client.sources.tables import open_table
 from recommons.common.data.catalogue import Catalogue
@@ -51,7 +51,7 @@ def read_histories(
     if not path.is_file():
         raise DataError("data/not-found", f"{path}: no such file; expected a file of events")
     names = names or ColumnNames()
-    table = open_table(path, path.name, names.candidates())
+    table = open_table(path, path.name, names.candidates(*EVENT_FIELDS))
     stream = open_events(table, names, positives or EventFilter())
     user_ids, item_ids = stream.user_ids(), pl.Series(catalogue.item_ids)
     interactions = stream.pairs(user_ids, item_ids).interactions

@@ -1,7 +1,7 @@
 """The public item table, and the catalogue it makes together with the items of events."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,17 +33,28 @@ class ItemTable:
     features: tuple[FeatureColumn, ...]
 
 
-def read_items(path: Path, label: str, names: ColumnNames) -> ItemTable:
+def read_items(
+    path: Path,
+    label: str,
+    names: ColumnNames,
+    *,
+    refine: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows,
+) -> ItemTable:
     """Read ``items.parquet``, ``.csv``, ``.tsv`` or ``.jsonl``.
+
+    Args:
+        path: The file.
+        label: Its name in messages.
+        names: How its columns are named.
+        refine: What a layout knows beyond types: rows with `ITEM` and `TITLE` to such rows.
 
     Raises:
         DataError: The column of ids is missing, a cell of it empty or repeated, the file not
             readable, or a vector not like the others.
     """
-    if path.suffix == ".jsonl":
-        table = _open_json_items(path, label, names)
-    else:
-        table = open_table(path, label, ())
+    table = open_table(path, label, names.candidates("item_id", "title"))
+    if table.is_json:
+        table = _with_json_types(table)
     rows = table.collect(table.frame)
     if rows.is_empty():
         raise DataError("data/empty", f"{label}: no rows; expected at least one item")
@@ -51,40 +62,22 @@ def read_items(path: Path, label: str, names: ColumnNames) -> ItemTable:
         names.require("item_id", table.columns, label),
         names.find("title", table.columns, label),
     )
-    _check_id_type(rows, item, label)
+    table.refuse_other_ids(item)
     renamed = rows.rename({item: ITEM, **({} if title is None else {title: TITLE})})
-    return item_table(renamed, table)
+    return item_table(refine(renamed), table)
 
 
-def _open_json_items(path: Path, label: str, names: ColumnNames) -> Table:
-    """JSON lines keep their own types, but ids and titles are text."""
-    table = open_table(
-        path, label, (names.item_id,) if names.item_id else ("item_id", "movieId", "itemId")
-    )
+def _with_json_types(table: Table) -> Table:
+    """JSON lines with lists and numbers as such; ids and titles stay text."""
     frame = pl.scan_ndjson(
-        path,
+        table.path,
         infer_schema_length=None,
-        schema_overrides=dict.fromkeys((*table.columns, names.title or TITLE), pl.String()),
+        schema_overrides=dict.fromkeys(table.columns, pl.String()),
         row_index_name=ROW,
         row_index_offset=1,
     )
     columns = table.collect(frame.head(0)).columns
-    return Table(
-        path=path,
-        label=label,
-        frame=frame,
-        columns=tuple(name for name in columns if name != ROW),
-        form=table.form,
-    )
-
-
-def _check_id_type(rows: pl.DataFrame, item: str, label: str) -> None:
-    dtype = rows.schema[item]
-    if not (dtype.is_integer() or dtype in (pl.String, pl.Categorical, pl.Enum)):
-        raise DataError(
-            "data/unreadable",
-            f"{label}, column {item}: holds {dtype}; expected text or whole numbers",
-        )
+    return replace(table, frame=frame, columns=tuple(name for name in columns if name != ROW))
 
 
 def item_table(rows: pl.DataFrame, table: Table) -> ItemTable:
@@ -154,4 +147,4 @@ def _reordered(column: FeatureColumn, order: list[int], extra: int) -> FeatureCo
     else:
         cells = [*values, *("" for _ in range(extra))]
     chosen = tuple(cells[k] for k in order)
-    return FeatureColumn(name=column.name, kind=column.kind, values=chosen)  # type: ignore[arg-type]
+    return FeatureColumn(name=column.name, kind=column.kind, values=chosen)

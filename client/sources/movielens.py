@@ -37,13 +37,13 @@ _EXTRA_CELLS = 10
 
 def u_data_table(path: Path, label: str) -> Table:
     """Open ``u.data``: user, item, rating, time, divided by tabs."""
-    return text_table(path, label, _TABS, _COLUMNS)
+    return text_table(path, label, _TABS, names=_COLUMNS)
 
 
 def ratings_dat_table(path: Path, label: str) -> Table:
     """Open ``ratings.dat``: user::item::rating::time."""
     names = [name for column in _COLUMNS for name in (column, "")]
-    return text_table(path, label, _COLONS, tuple(names[:-1]))
+    return text_table(path, label, _COLONS, names=tuple(names[:-1]))
 
 
 def read_u_item(path: Path, label: str) -> ItemTable:
@@ -82,7 +82,17 @@ def read_movies_csv(path: Path, label: str, names: ColumnNames) -> ItemTable:
     Raises:
         DataError: As `recommons.client.sources.items.read_items`.
     """
-    return read_items(path, label, names)
+    return read_items(path, label, names, refine=_refined_movies)
+
+
+def _refined_movies(rows: pl.DataFrame) -> pl.DataFrame:
+    columns = []
+    if TITLE in rows.columns and "year" not in rows.columns:
+        year = pl.col(TITLE).str.extract(_YEAR.pattern).cast(pl.Float64)
+        columns.append(year.alias("year"))
+    if "genres" in rows.columns:
+        columns.append(pl.col("genres").replace("(no genres listed)", None).str.split("|"))
+    return rows.with_columns(columns)
 
 
 def _rows(

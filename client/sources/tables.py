@@ -1,5 +1,8 @@
 """A file of rows as a lazy Polars frame whose errors name a place and never a cell's content."""
 
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +21,8 @@ __all__ = ["ROW", "Table", "json_lines_table", "open_table", "parquet_table", "t
 
 ROW = "__row__"
 """The column that counts rows from 1."""
+
+_BATCH_ROWS = 1 << 20
 
 _TEXT_FORMS = {
     ".csv": TextForm(separator=","),
@@ -44,6 +49,11 @@ class Table:
     columns: tuple[str, ...]
     form: TextForm | None
 
+    @property
+    def is_json(self) -> bool:
+        """The file holds JSON lines."""
+        return self.form is not None and self.form.separator is None
+
     def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
         """Run a query over the file in a stream.
 
@@ -51,10 +61,56 @@ class Table:
             DataError: The file cannot be read. Polars' own message may quote the file, so it is
                 dropped.
         """
-        try:
+        with self._reading():
             return query.collect(engine="streaming")
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
+
+    def batches(self, query: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+        """Run a query over the file, batch by batch, in any order of rows.
+
+        Raises:
+            DataError: As `collect`.
+        """
+        with self._reading():
+            yield from query.collect_batches(
+                chunk_size=_BATCH_ROWS, maintain_order=False, engine="streaming"
+            )
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except pl.exceptions.ColumnNotFoundError:
+            raise  # a mistake of ours, not of the file
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
             raise self._unreadable() from None
+
+    def refuse_empty_column(self, column: str, expected: str) -> None:
+        """Refuse a column without a single value.
+
+        Raises:
+            DataError: Every cell is null, and there is at least one row.
+        """
+        cell = pl.col(column)
+        found = self.collect(self.frame.select(pl.len().alias("rows"), cell.count().alias("full")))
+        rows, full = found.row(0)
+        if rows and not full:
+            raise DataError(
+                "data/empty-column",
+                f"{self.label}, column {column}: every cell is empty; expected {expected}",
+            )
+
+    def refuse_other_ids(self, column: str) -> None:
+        """Refuse a column of ids that is neither text nor whole numbers.
+
+        Raises:
+            DataError: It is of another type.
+        """
+        dtype = self.frame.collect_schema()[column]
+        if not (dtype.is_integer() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null)):
+            raise DataError(
+                "data/unreadable",
+                f"{self.label}, column {column}: holds {dtype}; expected text or whole numbers",
+            )
 
     def place(self, row: int, column: str | None = None) -> str:
         """``events.csv, row 3 (line 4), column timestamp``."""
@@ -96,7 +152,7 @@ def open_table(path: Path, label: str, candidates: tuple[str, ...]) -> Table:
         )
     if form.separator is None:
         return json_lines_table(path, label, candidates)
-    return text_table(path, label, form, ())
+    return text_table(path, label, form, known=candidates)
 
 
 def parquet_table(path: Path, label: str) -> Table:
@@ -112,24 +168,30 @@ def parquet_table(path: Path, label: str) -> Table:
     return Table(path=path, label=label, frame=frame, columns=_without_row(columns), form=None)
 
 
-def text_table(path: Path, label: str, form: TextForm, names: tuple[str, ...]) -> Table:
+def text_table(
+    path: Path,
+    label: str,
+    form: TextForm,
+    *,
+    names: tuple[str, ...] = (),
+    known: tuple[str, ...] = (),
+) -> Table:
     """Open a text file with separators; every cell is text, rows that are blank are left out.
 
     Args:
         path: The file, UTF-8.
         label: Its name in messages.
         form: How it is divided.
-        names: The columns' names where the file has no header; an empty name is left out.
+        names: The columns' names where the file has no header; a column without a name is of no
+            interest.
+        known: Names of columns that messages may show.
 
     Raises:
-        DataError: It is empty or not UTF-8, or names a column twice.
+        DataError: It is empty or not UTF-8, or its header is unreadable or names a column twice.
     """
     _refuse_empty(path, label)
-    check_utf8(path, label, form)
-    columns = header_of(path, form) or names
-    repeated = [name for name in columns if name and columns.count(name) > 1]
-    if repeated:
-        raise DataError("data/ambiguous", f"{label}: two columns are named {repeated[0]}")
+    check_utf8(path, label, form, known)
+    columns = _header(path, label, form) or names
     physical = [name or f"__unnamed_{k}__" for k, name in enumerate(columns)]
     frame = pl.scan_csv(
         path,
@@ -152,13 +214,31 @@ def json_lines_table(path: Path, label: str, candidates: tuple[str, ...]) -> Tab
     """
     _refuse_empty(path, label)
     form = _TEXT_FORMS[".jsonl"]
-    check_utf8(path, label, form)
+    check_utf8(path, label, form, candidates)
     schema = dict.fromkeys(candidates, pl.String())
     frame = pl.scan_ndjson(path, schema=schema, row_index_name=ROW, row_index_offset=1)
     table = Table(path=path, label=label, frame=frame, columns=candidates, form=form)
     present = table.collect(frame.select(pl.col(candidates).is_not_null().any())).row(0)
     columns = tuple(c for c, there in zip(candidates, present, strict=True) if there)
     return Table(path=path, label=label, frame=frame, columns=columns, form=form)
+
+
+def _header(path: Path, label: str, form: TextForm) -> tuple[str, ...]:
+    try:
+        columns = header_of(path, form)
+    except (csv.Error, StopIteration):
+        raise DataError(
+            "data/unreadable", f"{label}: unreadable header; expected the names of columns"
+        ) from None
+    for k, name in enumerate(columns):
+        first = columns.index(name)
+        if name and first != k:
+            raise DataError(
+                "data/ambiguous",
+                f"{label}: columns {first + 1} and {k + 1} have the same name; expected a header "
+                "in which each column has its own",
+            )
+    return columns
 
 
 def _without_row(columns: list[str]) -> tuple[str, ...]:

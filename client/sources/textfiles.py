@@ -3,19 +3,17 @@
 import codecs
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from recommons.common.errors import DataError
-
-if TYPE_CHECKING:
-    import _csv
 
 __all__ = ["TextForm", "check_utf8", "header_of", "line_of_row", "unreadable_row"]
 
 _CHUNK = 1 << 20
+_REPLACED = "\ufffd"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +30,30 @@ class TextForm:
     header: bool = True
     quoted: bool = True
 
+    @property
+    def named(self) -> bool:
+        """The first row names the columns."""
+        return self.header and self.separator is not None
 
-def check_utf8(path: Path, label: str, form: TextForm) -> None:
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """A row of a text file: number 0 is the header; `line` is the line on which it ends."""
+
+    number: int
+    cells: list[str]
+    line: int
+
+
+def check_utf8(path: Path, label: str, form: TextForm, known: Collection[str]) -> None:
     """Read a file once and refuse bytes that are not UTF-8.
+
+    Args:
+        path: The file.
+        label: Its name in messages.
+        form: How it is divided.
+        known: Column names that may be shown. Others are not: a file without its header has an
+            event in its first row.
 
     Raises:
         DataError: Names file, row, line and column of the first such byte.
@@ -42,103 +61,105 @@ def check_utf8(path: Path, label: str, form: TextForm) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     lines = 0
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
+        chunk = b"start"
+        while chunk:
+            chunk = file.read(_CHUNK)
             try:
-                decoder.decode(chunk)
+                decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
-                # The decoder keeps the start of a character cut by the chunk's end: no newlines.
+                # What the decoder kept of the last chunk is part of a character: no line ends.
                 line = lines + error.object.count(b"\n", 0, error.start) + 1
-                raise DataError("data/encoding", _not_utf8(path, label, form, line)) from None
+                place = _place_of_line(path, form, line, known)
+                raise DataError(
+                    "data/encoding", f"{label}, {place}: not UTF-8; expected UTF-8 text"
+                ) from None
             lines += chunk.count(b"\n")
-    if decoder.getstate()[0]:
-        line = lines + 1
-        raise DataError("data/encoding", _not_utf8(path, label, form, line))
 
 
-def _not_utf8(path: Path, label: str, form: TextForm, line: int) -> str:
-    place = f"line {line}"
-    for row, cells, end in _records(path, form):
-        if end >= line:
-            spoiled = [k for k, cell in enumerate(cells) if "\ufffd" in cell]
-            names = header_of(path, form)
-            name = names[spoiled[0]] if spoiled and spoiled[0] < len(names) else None
-            column = f", column {name}" if name and "\ufffd" not in name and row else ""
-            place = f"row {row} (line {line}){column}" if row else f"line {line}, the header"
-            break
-    return f"{label}, {place}: not UTF-8; expected UTF-8 text"
+def _place_of_line(path: Path, form: TextForm, line: int, known: Collection[str]) -> str:
+    try:
+        row = next((row for row in _rows(path, form) if row.line >= line), None)
+        names = header_of(path, form)
+    except csv.Error:
+        return f"line {line}"
+    if row is None or row.number == 0:
+        return f"line {line}"
+    spoiled = [k for k, cell in enumerate(row.cells) if _REPLACED in cell]
+    column = ""
+    if form.separator is not None and spoiled:
+        k = spoiled[0]
+        column = f", column {names[k] if k < len(names) and names[k] in known else k + 1}"
+    return f"row {row.number} (line {line}){column}"
 
 
 def header_of(path: Path, form: TextForm) -> tuple[str, ...]:
-    """The first row's cells; empty where the file has none or no header."""
-    if not form.header or form.separator is None:
-        return ()
-    with _open(path) as file:
-        return tuple(next(_reader(file, form), ()))
+    """The cells of the first row that is not blank; empty where the form has no header.
+
+    Raises:
+        csv.Error: The quotes in it are not balanced.
+    """
+    return tuple(next(_rows(path, form)).cells) if form.named else ()
 
 
-def line_of_row(path: Path, form: TextForm, row: int) -> int:
+def line_of_row(path: Path, form: TextForm, number: int) -> int:
     """The line on which a row ends; rows count from 1 after the header."""
-    for number, _cells, line in _records(path, form):
-        if number == row:
-            return line
-    return row + form.header
+    try:
+        for row in _rows(path, form):
+            if row.number == number:
+                return row.line
+    except csv.Error:
+        pass
+    return number + form.named
 
 
 def unreadable_row(path: Path, form: TextForm, width: int) -> tuple[int, int, str] | None:
     """The first row that is not of the form: its number, its line and what was expected."""
     if form.separator is None:
-        return _unreadable_json(path)
-    row, line = 0, 0
+        return _unreadable_json(path, form)
+    last = _Row(number=0, cells=[], line=0)
     try:
-        for row, cells, line in _records(path, form):
-            if cells and len(cells) > width:
-                return row, line, f"expected {width} cells"
+        for row in _rows(path, form):
+            if len(row.cells) > width:
+                return row.number, row.line, f"expected {width} cells"
+            last = row
     except csv.Error:
-        return row + 1, line + 1, "expected cells with balanced quotes"
+        return last.number + 1, last.line + 1, "expected quotes in pairs"
     return None
 
 
-def _unreadable_json(path: Path) -> tuple[int, int, str] | None:
-    row = 0
-    with path.open("rb") as file:
-        for line, text in enumerate(file, 1):
-            if not text.strip():
-                continue
-            row += 1
-            try:
-                value = json.loads(text)
-            except ValueError:
-                return row, line, "expected one JSON object"
-            if not isinstance(value, dict):
-                return row, line, "expected one JSON object"
-            if any(isinstance(cell, dict) for cell in value.values()):
-                return row, line, "expected text, numbers or lists as values"
+def _unreadable_json(path: Path, form: TextForm) -> tuple[int, int, str] | None:
+    for row in _rows(path, form):
+        try:
+            value = json.loads(row.cells[0])
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            return row.number, row.line, "expected one JSON object a line"
     return None
 
 
-def _records(path: Path, form: TextForm) -> Iterator[tuple[int, list[str], int]]:
-    """Row number (0 for the header), cells, and the line on which the row ends."""
-    with _open(path) as file:
+def _rows(path: Path, form: TextForm) -> Iterator[_Row]:
+    """All rows, counted as Polars does: blank lines are rows of text tables, after the header."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         if form.separator is None:
-            row = 0
-            for line, text in enumerate(file, 1):
-                if text.strip():
-                    row += 1
-                    yield row, [text], line
+            filled = ((line, text) for line, text in enumerate(file, 1) if text.strip())
+            for number, (line, text) in enumerate(filled, 1):
+                yield _Row(number=number, cells=[text], line=line)
             return
-        reader = _reader(file, form)
-        for row, cells in enumerate(reader, 0 if form.header else 1):
-            yield row, cells, reader.line_num
+        number = 0 if form.header else 1
+        for cells, line in _cells(file, form):
+            if number == 0 and not cells:
+                continue
+            yield _Row(number=number, cells=cells, line=line)
+            number += 1
 
 
-def _open(path: Path) -> TextIO:
-    return path.open(encoding="utf-8-sig", errors="replace", newline="")
-
-
-def _reader(file: TextIO, form: TextForm) -> "_csv.Reader":
-    return csv.reader(
+def _cells(file: TextIO, form: TextForm) -> Iterator[tuple[list[str], int]]:
+    reader = csv.reader(
         file,
         delimiter=form.separator or ",",
         quoting=csv.QUOTE_MINIMAL if form.quoted else csv.QUOTE_NONE,
         strict=True,
     )
+    for cells in reader:
+        yield cells, reader.line_num

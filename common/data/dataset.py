@@ -9,9 +9,9 @@ import polars as pl
 
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
-from recommons.common.data.splits import Roles
+from recommons.common.data.splits import Roles, Split, apply_roles, draw_roles
 
-__all__ = ["Dataset"]
+__all__ = ["Dataset", "split_dataset"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,3 +47,15 @@ class Dataset:
     def n_users(self) -> int:
         """Number of users with at least one positive."""
         return self.interactions.n_users
+
+
+def split_dataset(dataset: Dataset, rng: np.random.Generator) -> Split:
+    """The fixed split that came with the data; without one, a drawn one (see `draw_roles`).
+
+    Raises:
+        DataError: A split must be drawn and too few users have enough items.
+    """
+    roles = dataset.roles
+    if roles is None:
+        roles = draw_roles(dataset.interactions, rng, times=dataset.first_times)
+    return apply_roles(dataset.interactions, roles)

@@ -24,7 +24,16 @@ from recommons.common.privacy.smoothing import (
     pointwise_log_ratio,
 )
 
-__all__ = ["Account", "Cost", "account", "cost_of", "epsilon", "epsilon_of", "total_cost"]
+__all__ = [
+    "Account",
+    "Cost",
+    "account",
+    "cost_of",
+    "epsilon",
+    "epsilon_of",
+    "total_cost",
+    "zcdp_epsilon_of",
+]
 
 _TABLE_SHARES = (1e-9, 1e-6, 1e-3, 0.1, 0.5)
 """Parts of δ that are tried, in order, for the error of the noise tables."""
@@ -155,6 +164,16 @@ def epsilon_of(cost: Cost, delta: float) -> float:
     return _with_table_error(cost, delta, _gaussian(cost) if cost.exact else _zcdp(cost))
 
 
+def zcdp_epsilon_of(cost: Cost, delta: float) -> float:
+    """ε at δ by zCDP alone: the cross-check.
+
+    Raises:
+        InvalidInput: δ is not admissible.
+    """
+    check_delta(delta)
+    return _with_table_error(cost, delta, _zcdp(cost))
+
+
 def epsilon(
     events: Iterable[GaussianSumRelease], delta: float, reading: Reading = Reading.PLANNED
 ) -> float:
@@ -191,7 +210,7 @@ def account(
         tau=total.tau,
         tv_error=total.tv_error,
         lost_variance=total.lost_variance,
-        zcdp_epsilon=_with_table_error(total, delta, _zcdp(total)),
+        zcdp_epsilon=zcdp_epsilon_of(total, delta),
     )
 
 

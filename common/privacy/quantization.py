@@ -27,6 +27,10 @@ MAX_MULTIPLICITY = 2**31 - 1
 _CHUNK_VALUES = 1 << 19
 """Values handled at a time: 4 MiB of float64, whatever the batch."""
 
+_LEAST_PEAK = 2.0**-960
+"""Rows of smaller values become zero. Above it, a subnormal number is below 2^-62 of the row's
+largest and truncates to zero, so a thread that flushes subnormals gets the same integers."""
+
 _SHRINK_STEPS = 50
 """Rescalings of a row before it becomes zero."""
 
@@ -50,7 +54,7 @@ def quantize(
     ============================================  ==========================================
     a row                                         becomes
     ============================================  ==========================================
-    all zero, or of no columns                    zeros
+    all below 2^-960 in absolute value            zeros
     holding an infinity or a NaN                  zeros
     with a multiplicity below 0 or above 2^31-1   zeros
     of norm above C, however large                the row scaled to norm C, truncated
@@ -76,15 +80,17 @@ def quantize(
     rows, columns = values.shape
     result = np.zeros((rows, columns), np.int64)
     step = max(1, _CHUNK_VALUES // max(columns, 1))
-    for start in range(0, rows, step):
-        chunk = slice(start, start + step)
-        # Columns become contiguous: each is one vector over the chunk's users.
-        result[chunk] = _quantize_columns(
-            np.ascontiguousarray(values[chunk].T, np.float64),
-            np.ascontiguousarray(counts[chunk].T),
-            float(clip),
-            int(sensitivity),
-        ).T
+    # Overflow and underflow are expected, and a caller's np.seterr must not make them errors.
+    with np.errstate(all="ignore"):
+        for start in range(0, rows, step):
+            chunk = slice(start, start + step)
+            # Columns become contiguous: each is one vector over the chunk's users.
+            result[chunk] = _quantize_columns(
+                np.ascontiguousarray(values[chunk].T),
+                np.ascontiguousarray(counts[chunk].T),
+                clip,
+                sensitivity,
+            ).T
     return result
 
 
@@ -97,7 +103,7 @@ def _validate(values: Floats, clip: float, sensitivity: int) -> None:
         )
     if not 0 < clip < float("inf"):
         raise InvalidInput("input/argument", f"clip is {clip}; required: a positive, finite number")
-    if sensitivity != int(sensitivity) or not 1 <= sensitivity <= MAX_SENSITIVITY:
+    if not isinstance(sensitivity, int) or not 1 <= sensitivity <= MAX_SENSITIVITY:
         raise InvalidInput(
             "input/argument",
             f"sensitivity is {sensitivity}; required: an integer, 1 to {MAX_SENSITIVITY}",
@@ -127,11 +133,9 @@ def _quantize_columns(values: Floats, counts: Integers, clip: float, bound: int)
     """`quantize` on columns: `values` and `counts` have shape ``(d, users)``."""
     peak, usable = _peak_and_usable(values, counts)
     # Dividing by the row's largest value keeps squares away from overflow and underflow.
-    unit = np.where(usable, values, 0.0) / np.where(usable, peak, 1.0)
-    norm = _weighted_norm(unit, counts, usable)
-    with np.errstate(over="ignore"):  # an infinite peak/clip only means: clipped
-        scale = np.minimum((peak / clip) * bound, bound / np.where(norm > 0, norm, 1.0))
-    scale = np.where(usable & (norm > 0), scale, 0.0)
+    unit = np.where(usable & (counts > 0), values, 0.0) / np.where(usable, peak, 1.0)
+    norm = np.where(usable, _weighted_norm(unit, np.where(usable, counts, 0)), 1.0)
+    scale = np.where(usable, np.minimum((peak / clip) * bound, bound / norm), 0.0)
     result = _truncate(unit, scale, bound)
     over = np.flatnonzero(_exceeds(result, counts, bound))
     for step in range(1, _SHRINK_STEPS + 1):
@@ -145,23 +149,22 @@ def _quantize_columns(values: Floats, counts: Integers, clip: float, bound: int)
 
 
 def _peak_and_usable(values: Floats, counts: Integers) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Each user's largest absolute value, and whether the row is finite, non-zero and countable."""
+    """Each user's largest absolute value, and whether the row is finite, countable and not tiny."""
     users = values.shape[1]
     peak = np.zeros(users)
     usable = np.ones(users, bool)
     for column, count in zip(values, counts, strict=True):
         usable &= np.isfinite(column) & (count >= 0) & (count <= MAX_MULTIPLICITY)
-        peak = np.maximum(peak, np.where(np.isfinite(column), np.abs(column), 0.0))
-    # A subnormal peak could be flushed to zero by a thread with other float settings.
-    usable &= peak >= np.finfo(np.float64).tiny
+        peak = np.maximum(peak, np.where(np.isfinite(column) & (count > 0), np.abs(column), 0.0))
+    usable &= peak >= _LEAST_PEAK
     return peak, usable
 
 
-def _weighted_norm(unit: Floats, counts: Integers, usable: npt.NDArray[np.bool_]) -> Floats:
+def _weighted_norm(unit: Floats, counts: Integers) -> Floats:
     """√(Σ count · unit²), added column by column in order."""
     total = np.zeros(unit.shape[1])
     for column, count in zip(unit, counts, strict=True):
-        total += np.where(usable, count, 0) * (column * column)
+        total += count * (column * column)
     return np.sqrt(total)
 
 

@@ -11,7 +11,6 @@ from typing import Self
 from recommons.common.secagg.derivation import CIPHERTEXT_BYTES
 from recommons.common.secagg.envelope import HASH_BYTES, MessageKind, begin, header
 from recommons.common.secagg.identity import SIGNATURE_BYTES
-from recommons.common.secagg.merkle import depth
 from recommons.common.secagg.sets import SiteSet
 from recommons.common.secagg.uploads import KEY_BYTES
 from recommons.common.secagg.wire import Reader, sized, u8, u16

@@ -18,20 +18,21 @@ big-endian and unsigned; ``x*n`` is n fields x one after another; ``|S|`` is the
     ciphertext  = 114 bytes               ; ChaCha20-Poly1305 of two openings, of b and of a
     sized       = u64 bytes               ; the length, then so many bytes
 
-    1 Advertise   = site key key signature                            ; A, E
-    2 Keys        = set (key key signature)*|U1| sized sized          ; U1; spec ≤ 2^20 bytes,
-                                                                      ; public state ≤ 2^31 bytes
-    3 Shares      = site set digest (digest digest)*|U1|              ; U1; commitments to b, and
-                    ciphertext*(|U1|-1) signature                     ; to each share of b and of a
-    4 Inbox       = site set u8 (digest digest digest ciphertext      ; recipient; U2; levels L ≤ 12;
-                    digest*L signature)*|U2 without recipient|        ; commitments b, shares; path
-    5 Masked      = site set u8 u64 signature vector                  ; U2; bits k; coordinates n;
-                                                                      ; n·k/8 bytes, little-endian
-    6 Survivors   = set set                                           ; U2, U3
+    1 Advertise   = site key key signature                      ; A, E
+    2 Keys        = set (key key signature)*|U1| sized sized    ; U1; spec of at most 2^20 bytes,
+                                                                ; public state of at most 2^31
+    3 Shares      = site set digest (digest digest)*|U1|        ; U1; commitments to b, and to each
+                    ciphertext*(|U1|-1) signature               ; share of b and of a
+    4 Inbox       = site set u8                                 ; recipient, U2, levels L ≤ 12;
+                    (digest digest digest ciphertext            ; from every other dealer: its
+                    digest*L signature)*(|U2|-1)                ; commitments, shares and path
+    5 Masked      = site set u8 u64 signature vector            ; U2, bits k, coordinates n;
+                                                                ; n·k/8 bytes, little-endian
+    6 Survivors   = set set                                     ; U2, U3
     7 Signature   = site signature
-    8 Certificate = digest set set set signature*|signers| sized      ; full, U2, U3, signers;
-                                                                      ; annex ≤ 2^20 bytes, opaque
-    9 Reveal      = site set set opening*|U2| signature               ; U2, U3 ⊆ U2
+    8 Certificate = digest set set set                          ; full, U2, U3, signers;
+                    signature*|signers| sized                   ; annex of at most 2^20 bytes
+    9 Reveal      = site set set opening*|U2| signature         ; U2, U3 ⊆ U2
 """
 
 from recommons.common.secagg.downloads import (

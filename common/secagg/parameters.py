@@ -61,12 +61,12 @@ class RoundParameters:
 
     @property
     def quorum(self) -> int:
-        """q, signatures that certify a set of survivors."""
+        """Signatures that certify a set of survivors, q."""
         return quorum(self.sites, self.colluding)
 
     @property
     def threshold(self) -> int:
-        """t = q, shares that determine a secret."""
+        """Shares that determine a secret, t = q."""
         return self.quorum
 
     @property

@@ -81,7 +81,7 @@ def _add_chunk(
     room = buffer[: length + _BLOCK]
     mask = buffer[:length].view(words.dtype)
     for stream, sign in streams:
-        stream.update_into(zeros, room)
+        stream.update_into(zeros.data, room.data)
         if sign > 0:
             np.add(words, mask, out=words)
         else:

@@ -71,6 +71,13 @@ class Ring:
             )
         return values.astype(self.dtype, copy=True)
 
+    def reduce(self, words: RingVector) -> RingVector:
+        """The words modulo 2^k."""
+        if self.width == self.dtype.itemsize:
+            return words
+        reduced: RingVector = words & self.dtype.type((1 << self.bits) - 1)
+        return reduced
+
     def centre(self, words: RingVector) -> npt.NDArray[np.int64]:
         """The representatives in [-2^(k-1), 2^(k-1)), as int64, shape unchanged."""
         spare = np.uint8(words.dtype.itemsize * 8 - self.bits)

@@ -5,16 +5,21 @@ for one message, attempt, set of keys or set of survivors is worth nothing for a
 is what `SigningIdentity.sign` and `is_signed` take: a domain, then the fields.
 """
 
+import hashlib
+
+from recommons.common.hashing import digest, framed
 from recommons.common.secagg.sets import SiteSet
-from recommons.common.secagg.wire import u16
+from recommons.common.secagg.wire import u8, u16, u64
 
 __all__ = [
     "Statement",
     "advertised",
     "dealt",
     "masked",
+    "openings_hash",
     "revealed",
     "survived",
+    "vector_hash",
 ]
 
 Statement = tuple[str, *tuple[bytes, ...]]
@@ -76,3 +81,15 @@ def revealed(
         survivors.to_bytes(),
         openings_hash,
     )
+
+
+def vector_hash(bits: int, size: int, vector: bytes | memoryview) -> bytes:
+    """H(y): what the signature of step 5, ledgers and the coordinator's result call a vector."""
+    state = hashlib.sha256(framed("recommons/secagg/1/vector", u8(bits), u64(size)))
+    state.update(vector)
+    return state.digest()
+
+
+def openings_hash(openings: bytes) -> bytes:
+    """What the signature of step 9 says of the revealed shares."""
+    return digest("recommons/secagg/1/openings", openings)

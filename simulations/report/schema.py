@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from recommons.common.checks import describe_validation
 from recommons.common.errors import InvalidInput
 
 __all__ = [
@@ -280,7 +281,9 @@ class Report(_Figures):
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         if len(self.sites) != self.data.sites:
-            raise ValueError(f"sites lists {len(self.sites)} sites, data.sites is {self.data.sites}")
+            raise ValueError(
+                f"sites lists {len(self.sites)} sites, data.sites is {self.data.sites}"
+            )
         if len(self.secure_aggregation.aborts) != self.secure_aggregation.aborted:
             raise ValueError("secure_aggregation.aborts does not list every aborted attempt")
         if self.privacy.epsilon is not None and self.privacy.delta is None:
@@ -301,13 +304,9 @@ def parse_report(text: str | bytes, *, source: Path | str = "report.json") -> Re
         source: Where it came from, for the message.
 
     Raises:
-        InvalidInput: It is not the report of a run; the message names the first wrong field.
+        InvalidInput: It is not the report of a run; the message names every wrong field.
     """
     try:
         return Report.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise InvalidInput(
-            "report/invalid", f"{source}: {place}: {first['msg']} ({error.error_count()} in all)"
-        ) from None
+        raise InvalidInput("report/invalid", describe_validation(str(source), error)) from None

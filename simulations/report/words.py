@@ -9,6 +9,7 @@ from recommons.simulations.units import epsilon_text, factor_text, small_text
 __all__ = [
     "ASSUMED_PUBLIC",
     "Way",
+    "counted",
     "gain_of_site",
     "gain_sentence",
     "guarantee_sentence",
@@ -81,8 +82,8 @@ def trained_sentence(report: Report) -> str:
     data, model = report.data, report.model
     width = "" if model.dim is None else f" of {model.dim} dimensions"
     return (
-        f"{_counted(data.sites, 'site')} trained one {model.name} model{width} in "
-        f"{_counted(model.rounds, 'round')} on {data.interactions:,} interactions of "
+        f"{counted(data.sites, 'site')} trained one {model.name} model{width} in "
+        f"{counted(model.rounds, 'round')} on {data.interactions:,} interactions of "
         f"{data.users:,} users with {data.items:,} items, without pooling them."
     )
 
@@ -106,7 +107,7 @@ def sites_sentence(report: Report) -> str:
         return "No site has test users, so gains by site are unknown."
     better = sum(gain > 0 for gain in gains)
     return (
-        f"{better} of {_counted(len(gains), 'site')} with test users serve better "
+        f"{better} of {counted(len(gains), 'site')} with test users serve better "
         "than they would alone."
     )
 
@@ -152,7 +153,9 @@ def guess_sentence(report: Report) -> str:
     right = f"is right at most {_percent_below_certainty(doubt)} of the time"
     if doubt < 1e-6:
         right = "may be right practically every time"
-    return f"Someone who must guess whether a given {privacy.unit} took part, at even odds, {right}."
+    return (
+        f"Someone who must guess whether a given {privacy.unit} took part, at even odds, {right}."
+    )
 
 
 def _percent_below_certainty(doubt: float) -> str:
@@ -163,10 +166,10 @@ def _percent_below_certainty(doubt: float) -> str:
 
 
 def price_sentence(report: Report) -> str:
-    """What the chosen c and M cost in noise."""
+    """What the chosen c and M cost in noise; empty where there is none."""
     privacy = report.privacy
     if privacy.noise_price is None:
-        return "No noise, no price in noise."
+        return ""
     if privacy.noise_price < 1.0005:
         return (
             f"M = {privacy.min_survivors} and c = {privacy.colluding} cost no noise beyond what "
@@ -189,13 +192,10 @@ def limits(report: Report) -> tuple[str, ...]:
         "a deployment they stay at the site.",
     ]
     if privacy.epsilon is not None:
-        found.append(
-            f"The guarantee is for one {privacy.unit} at one site. A person who is a user of "
-            f"several is covered for up to {_counted(privacy.max_sites_per_person, 'site')}."
-        )
+        found.append(_who_is_covered(privacy.unit, privacy.max_sites_per_person))
     found += [
-        f"That at most {privacy.colluding} of the sites collude, with the coordinator or with each "
-        "other, is an assumption about people. No arithmetic can check it.",
+        f"{_collusion(privacy.colluding)} is an assumption about people. No arithmetic can "
+        "check it.",
         "What a site's own recommendations show its users about its other users is outside the "
         "guarantee: the site's own data enter them, and they never leave the site's care.",
         "That a site clips, adds its noise and counts as it says rests on the code it runs. A "
@@ -210,5 +210,22 @@ def limits(report: Report) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _counted(count: int, noun: str) -> str:
+def _who_is_covered(unit: str, sites: int) -> str:
+    if sites == 1:
+        return (
+            f"The guarantee is for one {unit} at one site. A person known to several sites is "
+            f"one {unit} at each, and the promises add up to a weaker one."
+        )
+    return f"The guarantee holds for a person who is a {unit} at up to {sites} sites."
+
+
+def _collusion(colluding: int) -> str:
+    partners = "with the coordinator or with each other"
+    if colluding == 0:
+        return f"That no sites collude, {partners},"
+    return f"That at most {counted(colluding, 'site')} of the federation collude, {partners},"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: ``1 site``, ``8 sites``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

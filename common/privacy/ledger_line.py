@@ -1,0 +1,71 @@
+"""One line of a ledger: its bytes, its envelope and its hash."""
+
+import json
+import re
+from typing import Any, NoReturn
+
+from recommons.common.errors import LedgerError
+from recommons.common.hashing import canonical_json, digest
+from recommons.common.privacy.ledger_entries import entry_fault
+
+__all__ = ["SCHEMA_VERSION", "START_DOMAIN", "WRITER", "fail", "line_hash", "parse_line"]
+
+SCHEMA_VERSION = 1
+START_DOMAIN = "recommons/ledger/1/start"
+WRITER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+
+_LINE_DOMAIN = "recommons/ledger/1/line"
+_MAX_LINE_BYTES = 4 << 20
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_SIGNATURE = re.compile(r"[0-9a-f]{128}")
+_FIELDS = frozenset({"version", "writer", "seq", "previous", "time", "kind", "body", "signature"})
+
+
+def line_hash(line: bytes) -> bytes:
+    """SHA-256 of a line without its newline, in a domain of its own (32 bytes)."""
+    return digest(_LINE_DOMAIN, line)
+
+
+def parse_line(line: bytes, number: int) -> dict[str, Any]:
+    """The envelope of one line, its form and schema checked; not its signature or place.
+
+    Args:
+        line: The line without its newline.
+        number: Its number from 1, for messages.
+
+    Raises:
+        LedgerError: ``ledger/not-canonical`` or ``ledger/schema``.
+    """
+    if len(line) > _MAX_LINE_BYTES:
+        fail("ledger/not-canonical", number, f"has more than {_MAX_LINE_BYTES} bytes")
+    try:
+        value = json.loads(line)
+        canonical = canonical_json(value) == line
+    except (ValueError, RecursionError):
+        canonical = False
+    if not canonical:
+        fail("ledger/not-canonical", number, "is not canonical JSON (RFC 8785)")
+    if fault := _envelope_fault(value):
+        fail("ledger/schema", number, fault)
+    return dict(value)
+
+
+def _envelope_fault(value: object) -> str | None:
+    if not isinstance(value, dict) or set(value) != _FIELDS:
+        return "has not exactly the fields of a ledger line"
+    if value["version"] != SCHEMA_VERSION or isinstance(value["version"], bool):
+        return f"has another version than {SCHEMA_VERSION}"
+    if not isinstance(value["seq"], int) or isinstance(value["seq"], bool) or value["seq"] < 0:
+        return "has no valid seq"
+    patterns = {"writer": WRITER, "previous": _HASH, "time": _TIME, "signature": _SIGNATURE}
+    for name, pattern in patterns.items():
+        if not isinstance(value[name], str) or pattern.fullmatch(value[name]) is None:
+            return f"has no valid {name}"
+    fault = entry_fault(value["kind"], value["body"])
+    return fault and f"is not as its kind requires: {fault}"
+
+
+def fail(code: str, number: int, what: str) -> NoReturn:
+    """Raise the named fault at a line, numbered from 1."""
+    raise LedgerError(code, f"line {number} {what}")

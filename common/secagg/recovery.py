@@ -1,0 +1,135 @@
+"""Step 9 at the coordinator: shares checked and attributed, secrets recovered, masks removed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from recommons.common.errors import ProtocolAbort
+from recommons.common.secagg.agreement import Agreement
+from recommons.common.secagg.context import Context
+from recommons.common.secagg.derivation import (
+    Kind,
+    pair_mask_key,
+    private_key,
+    public_key,
+    seed_commitment,
+    self_mask_key,
+    share_commitment,
+)
+from recommons.common.secagg.masking import pair_sign
+from recommons.common.secagg.prg import add_masks
+from recommons.common.secagg.ring import RingVector
+from recommons.common.secagg.sets import SiteSet
+from recommons.common.secagg.shamir import PRIME, SHARE_BYTES, combine, lagrange_weights
+from recommons.common.secagg.uploads import Reveal, Shares
+
+__all__ = ["Recovery"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovery:
+    """What is needed to open one sum.
+
+    Attributes:
+        context: The attempt.
+        agreement: What was fixed at step 2.
+        threshold: t.
+        shares: The step-3 messages of U2, by place.
+        dealers: U2.
+        survivors: U3.
+    """
+
+    context: Context
+    agreement: Agreement
+    threshold: int
+    shares: Mapping[int, Shares]
+    dealers: SiteSet
+    survivors: SiteSet
+
+    def check(self, reveal: Reveal) -> None:
+        """Each share against its dealer's commitment.
+
+        The revealer accepted this very commitment at step 4, so a share that does not fit is the
+        revealer's fault, whoever dealt it.
+
+        Raises:
+            ProtocolAbort: ``secagg/reveal-share``.
+        """
+        members, holder = self.agreement.members, reveal.site
+        rank_of_holder = members.rank(holder)
+        for rank, dealer in enumerate(self.dealers):
+            kind, opening = self._kind(dealer), reveal.opening(rank)
+            found = share_commitment(self.agreement.full, kind, dealer, holder, opening)
+            if (
+                found != self.shares[dealer].commitment(rank_of_holder, kind)
+                or _share(opening) >= PRIME
+            ):
+                raise ProtocolAbort(
+                    "secagg/reveal-share",
+                    f"site {self._name(holder)} revealed another share of site "
+                    f"{self._name(dealer)} than it accepted",
+                )
+
+    def unmask(self, words: RingVector, reveals: Mapping[int, Reveal], *, workers: int) -> None:
+        """Removes every mask from the sum over the survivors, in place.
+
+        Args:
+            words: The sum of the survivors' masked vectors.
+            reveals: Checked messages of step 9, by place.
+            workers: Threads.
+
+        Raises:
+            ProtocolAbort: Too few shares (``secagg/too-few-shares``), or a dealer whose shares fit
+                its commitments but not its secret (``secagg/dealer-fault``).
+        """
+        secrets = self._secrets(reveals)
+        signed = [pair for dealer, secret in secrets for pair in self._masks(dealer, secret)]
+        keys, signs = [key for key, _ in signed], [sign for _, sign in signed]
+        add_masks(words, keys, signs, workers=workers)
+
+    def _secrets(self, reveals: Mapping[int, Reveal]) -> Iterator[tuple[int, bytes]]:
+        responders = sorted(reveals)[: self.threshold]
+        if len(responders) < self.threshold:
+            raise ProtocolAbort(
+                "secagg/too-few-shares",
+                f"{len(responders)} sites revealed shares; required: {self.threshold}",
+            )
+        weights = lagrange_weights([place + 1 for place in responders])
+        for rank, dealer in enumerate(self.dealers):
+            shares = [_share(reveals[place].opening(rank)) for place in responders]
+            yield dealer, self._checked(dealer, combine(weights, shares))
+
+    def _checked(self, dealer: int, secret: bytes | None) -> bytes:
+        """Every share was as dealt, so a wrong secret is the dealer's fault."""
+        if secret is not None:
+            if self._kind(dealer) is Kind.SEED:
+                found = seed_commitment(secret, self.agreement.full, dealer)
+                correct = found == self.shares[dealer].seed_commitment
+            else:
+                correct = public_key(private_key(secret)) == self.agreement.mask_keys[dealer]
+            if correct:
+                return secret
+        raise ProtocolAbort(
+            "secagg/dealer-fault",
+            f"the shares dealt by site {self._name(dealer)} do not give the secret it committed to",
+        )
+
+    def _masks(self, dealer: int, secret: bytes) -> Iterator[tuple[bytes, int]]:
+        """Keys and signs that undo a survivor's own mask, or a dropped site's pair masks."""
+        full = self.agreement.full
+        if self._kind(dealer) is Kind.SEED:
+            yield self_mask_key(secret, full, dealer), -1
+            return
+        private = private_key(secret)
+        for i in self.survivors:
+            key = pair_mask_key(private, self.agreement.mask_keys[i], full, dealer, i)
+            yield key, -pair_sign(i, dealer)
+
+    def _kind(self, dealer: int) -> Kind:
+        return Kind.SEED if dealer in self.survivors else Kind.MASK_KEY
+
+    def _name(self, place: int) -> str:
+        return self.context.cohort[place]
+
+
+def _share(opening: bytes) -> int:
+    return int.from_bytes(opening[:SHARE_BYTES], "big")

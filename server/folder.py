@@ -1,0 +1,155 @@
+"""The coordinator's folder: its key, its ledger and what it has summed so far.
+
+| file | holds |
+|---|---|
+| `coordinator.key` | the coordinator's signing key (hex, readable by its owner alone) |
+| `federation.json` | the roster and the keys that speak for the federation |
+| `catalogue.json` | the public catalogue |
+| `plan.json` | the plan of the run |
+| `run.json` | our own run id: it outlives Flower's runs and makes contexts unique |
+| `rounds/NN.safetensors` | the exact sum of round NN |
+| `ledger.jsonl` | the coordinator's record; an attempt is written here before its first message |
+
+The ledger is also the coordinator's memory: which attempts were made and which rounds are done is
+read from it, so that a run that was killed goes on without ever using a context twice.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load_file, save
+
+from recommons.common.data.catalogue import Catalogue
+from recommons.common.data.catalogue_document import catalogue_from_bytes
+from recommons.common.errors import InvalidInput
+from recommons.common.federation import Federation
+from recommons.common.hashing import digest
+from recommons.common.plan import Plan
+from recommons.common.secagg.identity import SigningIdentity
+
+__all__ = ["CoordinatorFolder"]
+
+_RUN_BYTES = 16
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CoordinatorFolder:
+    """An opened coordinator folder.
+
+    Attributes:
+        folder: The folder.
+        identity: The coordinator's key.
+        federation: Roster and keys.
+        plan: The plan of the run.
+        run_id: 16 bytes.
+    """
+
+    folder: Path
+    identity: SigningIdentity
+    federation: Federation
+    plan: Plan
+    run_id: bytes
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        identity: SigningIdentity,
+        federation: Federation,
+        plan: Plan,
+        catalogue: bytes,
+    ) -> Self:
+        """Make the folder of a new run, with a fresh run id."""
+        (folder / "rounds").mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_durably(folder / "coordinator.key", (identity.secret_bytes().hex() + "\n").encode())
+        write_durably(folder / "federation.json", federation.to_bytes())
+        write_durably(folder / "catalogue.json", catalogue)
+        write_durably(folder / "plan.json", plan.to_bytes())
+        write_durably(folder / "run.json", secrets.token_bytes(_RUN_BYTES).hex().encode() + b"\n")
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open the folder of a run.
+
+        Raises:
+            InvalidInput: A file is missing or not as it must be.
+        """
+        try:
+            key = bytes.fromhex((folder / "coordinator.key").read_text().strip())
+            return cls(
+                folder=folder,
+                identity=SigningIdentity(key),
+                federation=Federation.from_bytes((folder / "federation.json").read_bytes()),
+                plan=Plan.from_bytes((folder / "plan.json").read_bytes()),
+                run_id=bytes.fromhex((folder / "run.json").read_text().strip()),
+            )
+        except OSError as error:
+            name = Path(error.filename or folder).name
+            raise InvalidInput(
+                "run/folder", f"{folder} is not a coordinator's folder: {name} cannot be read"
+            ) from error
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The public catalogue that the plan pins.
+
+        Raises:
+            InvalidInput: Another catalogue than the plan's.
+        """
+        catalogue = catalogue_from_bytes((self.folder / "catalogue.json").read_bytes())
+        if catalogue.hash.hex() != self.plan.catalogue.hash:
+            raise InvalidInput("plan/catalogue", "the catalogue is not the one the plan pins")
+        return catalogue
+
+    def save_sum(self, number: int, total: npt.NDArray[np.int64], survivors: int) -> str:
+        """Keep the exact sum of a round; returns its hash in hex."""
+        arrays = {"sum": total, "survivors": np.array([survivors], np.int64)}
+        write_durably(self._sum_path(number), save(arrays))
+        return sum_hash(total)
+
+    def load_sum(self, number: int, expected_hash: str) -> tuple[npt.NDArray[np.int64], int]:
+        """The exact sum of a finished round and its number of survivors.
+
+        Raises:
+            InvalidInput: The file is not the one whose hash the ledger holds.
+        """
+        arrays = load_file(self._sum_path(number))
+        total: npt.NDArray[np.int64] = arrays["sum"]
+        if sum_hash(total) != expected_hash:
+            raise InvalidInput(
+                "run/folder", f"the stored sum of round {number} is not the one in the ledger"
+            )
+        return total, int(arrays["survivors"][0])
+
+    def _sum_path(self, number: int) -> Path:
+        return self.folder / "rounds" / f"{number:02d}.safetensors"
+
+
+def sum_hash(total: npt.NDArray[np.int64]) -> str:
+    """SHA-256 of a sum's coordinates as little-endian int64, in hex."""
+    return digest("recommons/sum/1", total.astype("<i8").tobytes()).hex()
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace a file, readable by its owner alone; on the disk when this returns."""
+    temporary = path.with_name(path.name + ".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def now() -> str:
+    """The time as ledgers write it, UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

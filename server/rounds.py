@@ -1,0 +1,144 @@
+"""One attempt at one secure sum, over a grid: five exchanges, each closed by our own deadline."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from flwr.serverapp import Grid
+
+from recommons.common.hashing import canonical_json
+from recommons.common.privacy.mechanism import RoundSpec
+from recommons.common.secagg.context import Context
+from recommons.common.secagg.coordinator import CoordinatorRound
+from recommons.common.secagg.outcome import RoundResult
+from recommons.common.secagg.parameters import RoundParameters
+from recommons.common.secagg.ring import VectorShape
+from recommons.common.secagg.roster import Roster
+from recommons.common.wire import Envelope, Exchange
+from recommons.server.transport import Answer, exchange
+
+__all__ = ["AttemptRequest", "Traffic", "secure_sum"]
+
+StepListener = Callable[[Exchange, CoordinatorRound], None]
+
+
+@dataclass
+class Traffic:
+    """What a run has sent and how long its steps took.
+
+    Attributes:
+        bytes_up: Bytes of replies by site.
+        bytes_down: Bytes of requests by site.
+        seconds: Wall-clock seconds by step.
+    """
+
+    bytes_up: Counter[str] = field(default_factory=Counter)
+    bytes_down: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def clock(self, step: str, since: float) -> None:
+        """Add the time since `since` (of `time.perf_counter`) to a step."""
+        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - since
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptRequest:
+    """One attempt.
+
+    Attributes:
+        context: What it is bound to.
+        parameters: N, c and M.
+        spec: The round's mechanism.
+        public_state: What sites need to compute their part.
+        roster: The roster.
+        nodes: Flower's node id by site.
+        deadline_seconds: How long each exchange waits for the last site.
+    """
+
+    context: Context
+    parameters: RoundParameters
+    spec: RoundSpec
+    public_state: bytes
+    roster: Roster
+    nodes: Mapping[str, int]
+    deadline_seconds: float
+
+
+def secure_sum(
+    grid: Grid, request: AttemptRequest, traffic: Traffic, listen: StepListener
+) -> RoundResult:
+    """Drive the nine steps of the protocol.
+
+    Args:
+        grid: Flower's grid.
+        request: The attempt.
+        traffic: Bytes and seconds are added here.
+        listen: Told before each exchange.
+
+    Returns:
+        The opened sum with its certificate.
+
+    Raises:
+        ProtocolAbort: Too few sites, shares or signatures; nothing can be opened.
+    """
+    protocol = CoordinatorRound(
+        context=request.context,
+        parameters=request.parameters,
+        shape=VectorShape(size=request.spec.size, bits=request.spec.ring_bits),
+        spec=canonical_json(request.spec.to_json()),
+        roster=request.roster,
+    )
+    drive = _Drive(grid, request, traffic, protocol, listen)
+    drive.ask("advertise", dict.fromkeys(protocol.expected, b""))
+    protocol.close_advertise(request.public_state)
+    drive.ask("shares")
+    protocol.close_shares()
+    drive.ask("masked")
+    protocol.close_masked()
+    drive.ask("sign")
+    protocol.close_signatures()
+    drive.ask("reveal")
+    start = time.perf_counter()
+    result = protocol.finish()
+    traffic.clock("sum", start)
+    return result
+
+
+@dataclass(frozen=True)
+class _Drive:
+    grid: Grid
+    request: AttemptRequest
+    traffic: Traffic
+    protocol: CoordinatorRound
+    listen: StepListener
+
+    def ask(self, step: Exchange, bodies: Mapping[str, bytes] | None = None) -> None:
+        """Send a step to the sites it expects and hand their answers to the protocol."""
+        self.listen(step, self.protocol)
+        start = time.perf_counter()
+        protocol, nodes = self.protocol, self.request.nodes
+        if bodies is None:
+            bodies = {site: protocol.message_for(site) for site in protocol.expected}
+        sites = {nodes[site]: site for site in bodies if site in nodes}
+        envelope = Envelope(
+            run_id=self.request.context.run,
+            exchange=step,
+            round=self.request.context.round_index,
+            attempt=self.request.context.attempt,
+        )
+        outcomes = exchange(
+            self.grid,
+            envelope,
+            {node: bodies[site] for node, site in sites.items()},
+            deadline_seconds=self.request.deadline_seconds,
+        )
+        for node, outcome in outcomes.items():
+            site = sites[node]
+            self.traffic.bytes_down[site] += len(bodies[site])
+            if isinstance(outcome, Answer):
+                self.traffic.bytes_up[site] += len(outcome.body)
+                protocol.receive(site, outcome.body)
+            # A site that refuses takes no further part in this attempt, like one that is silent;
+            # its own ledger holds the reason.
+        self.traffic.clock(step, start)

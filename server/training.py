@@ -1,0 +1,379 @@
+"""A plan, carried out: join, a secure sum a round, free post-processing, one release."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from flwr.serverapp import Grid
+
+from recommons.common.errors import InvalidInput, ProtocolAbort, RecommonsError
+from recommons.common.federation import sign_announcement
+from recommons.common.hashing import digest
+from recommons.common.models.interface import ModelRelease, NoisySum
+from recommons.common.models.registry import model_from_settings
+from recommons.common.models.state import arrays_to_bytes
+from recommons.common.privacy.accounting import epsilon
+from recommons.common.privacy.events import GaussianSumRelease, events_of_round
+from recommons.common.privacy.mechanism import RoundSpec
+from recommons.common.secagg.context import Context
+from recommons.common.secagg.coordinator import CoordinatorRound
+from recommons.common.secagg.outcome import RoundResult
+from recommons.common.secagg.parameters import RoundParameters
+from recommons.common.wire import Envelope, Exchange
+from recommons.server.folder import CoordinatorFolder
+from recommons.server.ledger import LedgerFile
+from recommons.server.progress import RoundProgress
+from recommons.server.rounds import AttemptRequest, Traffic, secure_sum
+from recommons.server.transport import Answer, Refused, exchange
+
+__all__ = ["Listener", "TrainingResult", "train"]
+
+Listener = Callable[[RoundProgress], None]
+Sums = Mapping[str, NoisySum]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """What a finished run leaves.
+
+    Attributes:
+        release: The model.
+        events: What was released, as events: one list a round.
+        aborts: (round, attempt, code) of attempts that came to nothing.
+        attempts: Attempts made, the successful ones included.
+        dropped: Number of attempts in which a site was not among the survivors, by site.
+        traffic: Bytes and seconds.
+    """
+
+    release: ModelRelease
+    events: tuple[tuple[GaussianSumRelease, ...], ...]
+    aborts: tuple[tuple[int, int, str], ...]
+    attempts: int
+    dropped: Mapping[str, int]
+    traffic: Traffic
+
+
+def train(
+    grid: Grid,
+    folder: CoordinatorFolder,
+    listen: Listener,
+    *,
+    deadline_seconds: float = 600.0,
+) -> TrainingResult:
+    """Carry out the folder's plan, or go on with it where an earlier process stopped.
+
+    Args:
+        grid: Flower's grid, to which the cohort's sites are connected.
+        folder: The coordinator's folder with the plan.
+        listen: Told of every step.
+        deadline_seconds: How long each exchange waits for the last site.
+
+    Raises:
+        RecommonsError: ``run/sites``, ``run/refused`` or ``run/attempts``; the ledger holds why.
+    """
+    return _Run(grid, folder, listen, deadline_seconds).carry_out()
+
+
+@dataclass
+class _Run:
+    grid: Grid
+    folder: CoordinatorFolder
+    listen: Listener
+    deadline_seconds: float
+    traffic: Traffic = field(default_factory=Traffic)
+    nodes: dict[str, int] = field(default_factory=dict)
+    done: list[Sums] = field(default_factory=list)
+    events: list[tuple[GaussianSumRelease, ...]] = field(default_factory=list)
+    aborts: list[tuple[int, int, str]] = field(default_factory=list)
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        plan = self.folder.plan
+        self.plan = plan
+        self.specs = plan.specs()
+        self.ledger = LedgerFile.open(self.folder.folder / "ledger.jsonl", self.folder.identity)
+        self.model = model_from_settings(
+            plan.model.name, plan.model.settings, self.folder.catalogue, plan.figures()
+        )
+        self.dropped = dict.fromkeys(plan.cohort, 0)
+
+    def carry_out(self) -> TrainingResult:
+        self._open_run()
+        self._recall()
+        self._join()
+        for number in range(len(self.done), len(self.specs)):
+            start = time.perf_counter()
+            state = arrays_to_bytes(self.model.public_state(tuple(self.done)))
+            self.traffic.clock("release", start)
+            self._round(number, state)
+        start = time.perf_counter()
+        release = self.model.release(tuple(self.done))
+        self.traffic.clock("release", start)
+        self._finish(release)
+        return TrainingResult(
+            release=release,
+            events=tuple(self.events),
+            aborts=tuple(self.aborts),
+            attempts=len(self._opened()),
+            dropped=self.dropped,
+            traffic=self.traffic,
+        )
+
+    def _open_run(self) -> None:
+        if any(self.ledger.of_run("plan", self.folder.run_id)):
+            return
+        roster, privacy = self.folder.federation.roster, self.plan.privacy
+        self.ledger.append(
+            "roster",
+            {
+                "roster": roster.hash.hex(),
+                "epoch": roster.epoch,
+                "members": [
+                    {"site": e.site, "name": e.name, "public_key": e.public_key.hex()}
+                    for e in roster.sites
+                ],
+            },
+        )
+        self.ledger.append(
+            "plan",
+            {
+                "run": self.folder.run_id.hex(),
+                "plan": self.plan.hash().hex(),
+                "epsilon": privacy.epsilon,
+                "delta": privacy.delta,
+                "model": self.plan.model.name,
+                "cohort": list(self.plan.cohort),
+                "min_survivors": privacy.min_survivors,
+                "colluding": privacy.colluding,
+            },
+        )
+
+    def _recall(self) -> None:
+        """Take up the rounds that an earlier process finished."""
+        for entry in self.ledger.of_run("round-aborted", self.folder.run_id):
+            body = entry.body
+            self.aborts.append((body["round"], body["attempt"], body["code"]))
+        for entry in self.ledger.of_run("sum", self.folder.run_id):
+            number, attempt = entry.body["round"], entry.body["attempt"]
+            total, survivors = self.folder.load_sum(number, entry.body["sum"])
+            self._take(number, attempt, total, survivors)
+
+    def _join(self) -> None:
+        """Announce the plan to every node; learn which node is which site."""
+        run_id = self.folder.run_id
+        body = sign_announcement(self.plan, run_id, self.folder.identity)
+        outcomes = exchange(
+            self.grid,
+            Envelope(run_id=run_id, exchange="join"),
+            dict.fromkeys(self.grid.get_node_ids(), body),
+            deadline_seconds=self.deadline_seconds,
+        )
+        refusals = sorted({o.code for o in outcomes.values() if isinstance(o, Refused)})
+        for node, outcome in outcomes.items():
+            if isinstance(outcome, Answer):
+                site = _site_of(outcome.body)
+                if site in self.plan.cohort:
+                    self.nodes[site] = node
+        if len(self.nodes) < self.plan.privacy.min_survivors:
+            code = "run/refused" if refusals else "run/sites"
+            reason = f"; refused: {', '.join(refusals)}" if refusals else ""
+            self._end(code)
+            raise RecommonsError(
+                code,
+                f"{len(self.nodes)} of {len(self.plan.cohort)} sites joined; required: "
+                f"{self.plan.privacy.min_survivors}{reason}",
+            )
+
+    def _round(self, number: int, state: bytes) -> None:
+        """Attempt a round until it gives a sum or the plan's attempts are used up."""
+        while True:
+            attempt = sum(1 for opened in self._opened() if opened == number)
+            repeats = len(self._opened()) - len(set(self._opened()))
+            if attempt and repeats >= self.plan.privacy.spare_attempts:
+                self._end("run/attempts")
+                raise RecommonsError(
+                    "run/attempts",
+                    f"round {number} gave no sum in {attempt} attempts and the plan's "
+                    f"{self.plan.privacy.spare_attempts} spare attempts are used up",
+                )
+            try:
+                self._attempt(number, attempt, state)
+            except ProtocolAbort as abort:
+                self.aborts.append((number, attempt, abort.code))
+                self.ledger.append(
+                    "round-aborted", self._attempt_body(number, attempt) | {"code": abort.code}
+                )
+                self._tell(number, attempt, "sum", message=f"aborted: {abort.code}")
+            else:
+                return
+
+    def _attempt(self, number: int, attempt: int, state: bytes) -> None:
+        body = self._attempt_body(number, attempt)
+        # Durable before the first message: a context that may have been used is never used again.
+        self.ledger.append(
+            "round-opened", body | {"public_state": digest("recommons/state/1", state).hex()}
+        )
+
+        def step(name: Exchange, protocol: CoordinatorRound) -> None:
+            absent = set(self.plan.cohort) - set(protocol.expected)
+            self._tell(number, attempt, name, dropped=tuple(sorted(absent)))
+
+        result = secure_sum(
+            self.grid,
+            AttemptRequest(
+                context=self._context(number, attempt),
+                parameters=self._parameters(),
+                spec=self.specs[number],
+                public_state=state,
+                roster=self.folder.federation.roster,
+                nodes=self.nodes,
+                deadline_seconds=self.deadline_seconds,
+            ),
+            self.traffic,
+            step,
+        )
+        self._keep(number, attempt, body, result)
+
+    def _keep(
+        self, number: int, attempt: int, body: Mapping[str, object], result: RoundResult
+    ) -> None:
+        total = result.values
+        for site in set(self.plan.cohort) - set(result.survivors):
+            self.dropped[site] += 1
+        found = self.folder.save_sum(number, total, len(result.survivors))
+        self.ledger.append(
+            "certificate",
+            dict(body)
+            | {
+                "certificate": digest("recommons/certificate/1", result.certificate).hex(),
+                "survivors": list(result.survivors),
+                "masked": [
+                    {"site": site, "masked": value.hex()}
+                    for site, value in sorted(result.vector_hashes.items())
+                ],
+            },
+        )
+        self._take(number, attempt, total, len(result.survivors))
+        events = [event.to_json() for event in self.events[-1]]
+        self.ledger.append("sum", dict(body) | {"sum": found, "events": events})
+        self._tell(number, attempt, "release")
+
+    def _take(
+        self, number: int, attempt: int, total: npt.NDArray[np.int64], survivors: int
+    ) -> None:
+        spec = self.specs[number]
+        self.done.append(_noisy_sums(spec, total, survivors))
+        self.events.append(
+            events_of_round(spec, self.plan.noise_cohort(), round_index=number, attempt=attempt)
+        )
+
+    def _finish(self, release: ModelRelease) -> None:
+        privacy = self.plan.privacy
+        self.ledger.append(
+            "model-released",
+            {
+                "run": self.folder.run_id.hex(),
+                "model": digest("recommons/model/1", arrays_to_bytes(release.arrays)).hex(),
+                "plan": self.plan.hash().hex(),
+                "epsilon": self._epsilon(),
+                "delta": privacy.delta,
+            },
+        )
+        exchange(
+            self.grid,
+            Envelope(run_id=self.folder.run_id, exchange="finish"),
+            dict.fromkeys(self.nodes.values(), b""),
+            deadline_seconds=self.deadline_seconds,
+        )
+        self._end(None)
+
+    def _end(self, code: str | None) -> None:
+        outcome: dict[str, object] = {"run": self.folder.run_id.hex()}
+        outcome |= {"outcome": "finished"} if code is None else {"outcome": "failed", "code": code}
+        self.ledger.append("run-ended", outcome)
+
+    def _opened(self) -> list[int]:
+        """The round of every attempt that was ever opened in this run."""
+        entries = self.ledger.of_run("round-opened", self.folder.run_id)
+        return [entry.body["round"] for entry in entries]
+
+    def _attempt_body(self, number: int, attempt: int) -> dict[str, object]:
+        return {
+            "run": self.folder.run_id.hex(),
+            "round": number,
+            "attempt": attempt,
+            "context": self._context(number, attempt).hash.hex(),
+        }
+
+    def _context(self, number: int, attempt: int) -> Context:
+        return Context(
+            federation=self.plan.federation,
+            run=self.folder.run_id,
+            round_index=number,
+            attempt=attempt,
+            cohort=self.plan.cohort,
+            roster_hash=self.folder.federation.roster.hash,
+            plan_hash=self.plan.hash(),
+        )
+
+    def _parameters(self) -> RoundParameters:
+        return RoundParameters(
+            sites=len(self.plan.cohort),
+            colluding=self.plan.privacy.colluding,
+            survivors=self.plan.privacy.min_survivors,
+        )
+
+    def _epsilon(self) -> float | None:
+        """ε of what has been released so far."""
+        if self.plan.privacy.epsilon is None:
+            return None
+        released = [event for events in self.events for event in events]
+        return epsilon(released, self.plan.privacy.delta) if released else 0.0
+
+    def _tell(
+        self,
+        number: int,
+        attempt: int,
+        step: str,
+        dropped: tuple[str, ...] = (),
+        message: str = "",
+    ) -> None:
+        self.listen(
+            RoundProgress(
+                round=number + 1,
+                rounds=len(self.specs),
+                attempt=attempt + 1,
+                step=step,
+                sites_in=len(self.plan.cohort) - len(dropped),
+                sites_total=len(self.plan.cohort),
+                dropped=dropped,
+                bytes_up=self.traffic.bytes_up.total(),
+                bytes_down=self.traffic.bytes_down.total(),
+                epsilon_spent=self._epsilon(),
+                epsilon_target=self.plan.privacy.epsilon,
+                message=message,
+            )
+        )
+
+
+def _noisy_sums(spec: RoundSpec, total: npt.NDArray[np.int64], survivors: int) -> Sums:
+    """The blocks of a sum in the model's own units, with the noise that is in them."""
+    return {
+        block.name: NoisySum(
+            values=np.multiply(total[place], block.grid, dtype=np.float64),
+            stddev=block.noise_stddev * block.grid * float(np.sqrt(survivors)),
+        )
+        for block, place in spec.slices()
+    }
+
+
+def _site_of(body: bytes) -> str:
+    """The site a node says it is; every message of the protocol proves it again."""
+    try:
+        site = json.loads(body)["site"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidInput("site/message", "the answer to join is not readable") from error
+    return str(site)

@@ -1,0 +1,117 @@
+"""A whole federation on one disk: site folders with their own data, roster, coordinator, plan."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from recommons.client.enrolment import accept_federation, create_site
+from recommons.client.site import SiteConfig
+from recommons.client.sources import write_histories
+from recommons.common.data.catalogue_document import catalogue_to_bytes
+from recommons.common.data.dataset import Dataset
+from recommons.common.errors import InvalidInput
+from recommons.common.federation import Federation
+from recommons.common.models.interface import FederatedModel
+from recommons.common.policy import Policy
+from recommons.common.secagg.identity import SigningIdentity
+from recommons.common.secagg.roster import Roster, RosterSite
+from recommons.server.folder import CoordinatorFolder
+from recommons.server.planning import Wish, make_plan
+
+__all__ = ["Found", "found_federation", "simulated_policy"]
+
+_FEDERATION = "simulation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Where things are.
+
+    Attributes:
+        coordinator: The coordinator's folder.
+        sites: Folder by site.
+    """
+
+    coordinator: CoordinatorFolder
+    sites: Mapping[str, Path]
+
+
+def simulated_policy(wish: Wish) -> Policy:
+    """The policy of a simulated site: exactly what the simulation asks for, and no more."""
+    return Policy(
+        epsilon_cap=None if wish.epsilon == float("inf") else wish.epsilon,
+        delta_cap=wish.delta,
+        least_survivors=wish.min_survivors,
+        least_colluding=wish.colluding,
+    )
+
+
+def found_federation(
+    folder: Path,
+    dataset: Dataset,
+    own_users: Mapping[str, npt.NDArray[np.int64]],
+    declared_users: Mapping[str, int],
+    model: FederatedModel,
+    wish: Wish,
+) -> Found:
+    """Make every folder of a simulated federation and its plan.
+
+    Args:
+        folder: Where; `coordinator` and `sites` are made in it.
+        dataset: The data whose users the sites hold.
+        own_users: The training users of each site, as positions in the data set.
+        declared_users: The rounded number each site declares.
+        model: What will be trained.
+        wish: The guarantee.
+
+    Raises:
+        InvalidInput: The wish cannot be granted, or a site has no users to train on.
+    """
+    empty = sorted(site for site, users in own_users.items() if not len(users))
+    if empty:
+        raise InvalidInput("run/too-small", f"sites {', '.join(empty)} have no users to train on")
+    document = catalogue_to_bytes(dataset.catalogue)
+    (folder / "coordinator").mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / "sites").mkdir(mode=0o700, exist_ok=True)
+    (folder / "coordinator" / "catalogue.json").write_bytes(document)
+
+    folders = {site: folder / "sites" / site for site in sorted(own_users)}
+    roster = _enrol(folders, dataset, own_users, simulated_policy(wish))
+    plan = make_plan(model, dataset.catalogue, roster, declared_users, wish)
+    federation_key = SigningIdentity(secrets.token_bytes(32))
+    coordinator_key = SigningIdentity(secrets.token_bytes(32))
+    federation = Federation(
+        signed_roster=roster.sign(federation_key),
+        federation_key=federation_key.public_key,
+        coordinator_key=coordinator_key.public_key,
+    )
+    for site in folders.values():
+        accept_federation(site, federation)
+    coordinator = CoordinatorFolder.create(
+        folder / "coordinator", coordinator_key, federation, plan, document
+    )
+    return Found(coordinator=coordinator, sites=folders)
+
+
+def _enrol(
+    folders: Mapping[str, Path],
+    dataset: Dataset,
+    own_users: Mapping[str, npt.NDArray[np.int64]],
+    policy: Policy,
+) -> Roster:
+    entries: list[RosterSite] = []
+    for site, folder in folders.items():
+        config = SiteConfig(site=site, catalogue="../../coordinator/catalogue.json")
+        entries.append(create_site(folder, config, policy))
+        users = own_users[site]
+        write_histories(
+            folder / "events.parquet",
+            dataset.user_ids.gather(users),
+            dataset.interactions.take(users),
+            dataset.catalogue,
+        )
+    return Roster(federation=_FEDERATION, epoch=1, sites=tuple(entries))
