@@ -52,7 +52,7 @@ def _handle(exchange: str) -> Callable[[Message, Context], Message]:
             return _reply(message, refusal=error.code)
         except Exception as error:  # noqa: BLE001 - nothing but a code may leave the site
             frame = traceback.extract_tb(error.__traceback__)[-1]
-            _log.error("%s at %s:%d", type(error).__name__, frame.filename, frame.lineno)  # noqa: TRY400 - a traceback's text may hold users' data
+            _log.error("%s at %s:%d", type(error).__name__, frame.filename, frame.lineno)
             return _reply(message, refusal="site/internal")
 
     return handle

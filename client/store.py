@@ -113,11 +113,11 @@ class SiteStore:
         if row is None:
             return None
         charged = connection.execute(
-            select(_CONTEXTS.c.round, func.count())
+            select(_CONTEXTS.c.round, func.count().label("attempts"))
             .where(_CONTEXTS.c.run_id == run_id, _CONTEXTS.c.charged == 1)
             .group_by(_CONTEXTS.c.round)
         )
-        return RunRecord(plan=row.plan, charged={number: count for number, count in charged})
+        return RunRecord(plan=row.plan, charged={row.round: row.attempts for row in charged})
 
     def add_run(self, connection: Connection, run_id: bytes, plan: bytes) -> None:
         """Remember a joined run; its whole budget counts as reserved from here on."""

@@ -142,8 +142,8 @@ _PLAN: dict[str, str] = {
     "plan/roster": "Bring site and coordinator to the same roster epoch before starting the run.",
     "plan/cohort": "Name only sites of the roster in the cohort, and each with its declared users.",
     "plan/catalogue": "Give every site the same public catalogue as the plan pins.",
-    "plan/mechanism": "Have the coordinator calibrate the plan again; its noise, clips or blocks are "
-    "not those of the model and the guarantee it claims.",
+    "plan/mechanism": "Have the coordinator calibrate the plan again: its noise, clips or blocks "
+    "are not those of its model, or do not give the guarantee it claims.",
 }
 
 _POLICY: dict[str, str] = {
@@ -221,3 +221,21 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
     | _REPORT
     | _RECOMMEND
 )
+
+
+def _page() -> str:
+    """`docs/codes.md`, rebuilt with ``python -m recommons.common.codes > docs/codes.md``."""
+    lines = [
+        "# Named codes",
+        "",
+        "Every failure has a code. Codes are stable: scripts and auditors match on them.",
+        "",
+        "| code | what to do |",
+        "|---|---|",
+        *(f"| `{code}` | {remedy} |" for code, remedy in sorted(REMEDIES.items())),
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(_page())  # noqa: T201 - the page is what this prints

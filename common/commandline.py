@@ -15,6 +15,7 @@ it returns                           0, or its    its own output
 `InvalidInput`, a wrong option       2            message, code and remedy on stderr
 another `RecommonsError`             1            message, code and remedy on stderr
 a fault of ours, a full disk, …      1            its kind and place on stderr
+a question answered with no          1            one line on stderr
 Ctrl-C                               130          one line on stderr
 ===================================  ===========  ===================================
 
@@ -91,7 +92,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except click.ClickException as error:
         return _say_usage(error, as_json)
-    except (click.Abort, KeyboardInterrupt):
+    except click.Abort:
+        typer.echo("Aborted.", err=True)
+        return 1
+    except KeyboardInterrupt:  # while commands were looked up; later, typer returns 130
         status = 130
     except RecommonsError as error:
         return _say_named(error, as_json)

@@ -17,11 +17,10 @@ read from it, so that a run that was killed goes on without ever using a context
 import os
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt

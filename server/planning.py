@@ -17,9 +17,10 @@ from recommons.common.plan import (
 from recommons.common.privacy.calibration import calibrate
 from recommons.common.privacy.events import Cohort
 from recommons.common.privacy.mechanism import RoundSpec
+from recommons.common.secagg.parameters import RoundParameters
 from recommons.common.secagg.roster import Roster
 
-__all__ = ["Wish", "make_plan"]
+__all__ = ["Wish", "make_plan", "specs_for"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,19 +44,19 @@ class Wish:
     max_sites_per_person: int = 1
 
 
-def make_plan(
-    model: FederatedModel,
-    catalogue: Catalogue,
-    roster: Roster,
-    declared_users: Mapping[str, int],
-    wish: Wish,
-) -> Plan:
-    """Calibrate the noise and pin the plan.
+def specs_for(
+    model: FederatedModel, declared_users: Mapping[str, int], wish: Wish
+) -> tuple[RoundSpec, ...]:
+    """The mechanism of every round: the least noise that grants the wish.
 
     Raises:
-        InvalidInput: The wish cannot be granted; names the argument.
+        InvalidInput: The cohort cannot hold with these c and M, or an argument is not admissible.
+        PrivacyError: No noise grants the wish.
     """
-    specs = calibrate(
+    RoundParameters(
+        sites=len(declared_users), colluding=wish.colluding, survivors=wish.min_survivors
+    )
+    return calibrate(
         model.rounds(),
         epsilon=wish.epsilon,
         delta=wish.delta,
@@ -68,6 +69,17 @@ def make_plan(
         declared_users=declared_users,
         spare_attempts=wish.spare_attempts,
     )
+
+
+def make_plan(
+    model: FederatedModel,
+    catalogue: Catalogue,
+    roster: Roster,
+    declared_users: Mapping[str, int],
+    wish: Wish,
+    specs: tuple[RoundSpec, ...],
+) -> Plan:
+    """Pin everything that a site must agree to."""
     return Plan(
         federation=roster.federation,
         roster_hash=roster.hash.hex(),

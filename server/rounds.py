@@ -28,13 +28,13 @@ class Traffic:
     """What a run has sent and how long its steps took.
 
     Attributes:
-        bytes_up: Bytes of replies by site.
-        bytes_down: Bytes of requests by site.
+        bytes_up: Bytes of replies by (site, step).
+        bytes_down: Bytes of requests by (site, step).
         seconds: Wall-clock seconds by step.
     """
 
-    bytes_up: Counter[str] = field(default_factory=Counter)
-    bytes_down: Counter[str] = field(default_factory=Counter)
+    bytes_up: Counter[tuple[str, str]] = field(default_factory=Counter)
+    bytes_down: Counter[tuple[str, str]] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def clock(self, step: str, since: float) -> None:
@@ -135,9 +135,9 @@ class _Drive:
         )
         for node, outcome in outcomes.items():
             site = sites[node]
-            self.traffic.bytes_down[site] += len(bodies[site])
+            self.traffic.bytes_down[site, step] += len(bodies[site])
             if isinstance(outcome, Answer):
-                self.traffic.bytes_up[site] += len(outcome.body)
+                self.traffic.bytes_up[site, step] += len(outcome.body)
                 protocol.receive(site, outcome.body)
             # A site that refuses takes no further part in this attempt, like one that is silent;
             # its own ledger holds the reason.

@@ -29,7 +29,7 @@ from recommons.server.progress import RoundProgress
 from recommons.server.rounds import AttemptRequest, Traffic, secure_sum
 from recommons.server.transport import Answer, Refused, exchange
 
-__all__ = ["Listener", "TrainingResult", "train"]
+__all__ = ["Listener", "TrainingResult", "noisy_sums", "train"]
 
 Listener = Callable[[RoundProgress], None]
 Sums = Mapping[str, NoisySum]
@@ -265,7 +265,7 @@ class _Run:
         self, number: int, attempt: int, total: npt.NDArray[np.int64], survivors: int
     ) -> None:
         spec = self.specs[number]
-        self.done.append(_noisy_sums(spec, total, survivors))
+        self.done.append(noisy_sums(spec, total, survivors))
         self.events.append(
             events_of_round(spec, self.plan.noise_cohort(), round_index=number, attempt=attempt)
         )
@@ -359,7 +359,7 @@ class _Run:
         )
 
 
-def _noisy_sums(spec: RoundSpec, total: npt.NDArray[np.int64], survivors: int) -> Sums:
+def noisy_sums(spec: RoundSpec, total: npt.NDArray[np.int64], survivors: int) -> Sums:
     """The blocks of a sum in the model's own units, with the noise that is in them."""
     return {
         block.name: NoisySum(

@@ -1,7 +1,7 @@
 """A whole federation on one disk: site folders with their own data, roster, coordinator, plan."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from recommons.common.data.catalogue_document import catalogue_to_bytes
 from recommons.common.data.dataset import Dataset
 from recommons.common.errors import InvalidInput
 from recommons.common.federation import Federation
-from recommons.common.models.interface import FederatedModel
+from recommons.common.plan import Plan
 from recommons.common.policy import Policy
 from recommons.common.secagg.identity import SigningIdentity
 from recommons.common.secagg.roster import Roster, RosterSite
 from recommons.server.folder import CoordinatorFolder
-from recommons.server.planning import Wish, make_plan
+from recommons.server.planning import Wish
 
 __all__ = ["Found", "found_federation", "simulated_policy"]
 
@@ -54,9 +54,8 @@ def found_federation(
     folder: Path,
     dataset: Dataset,
     own_users: Mapping[str, npt.NDArray[np.int64]],
-    declared_users: Mapping[str, int],
-    model: FederatedModel,
-    wish: Wish,
+    make_plan_for: Callable[[Roster], Plan],
+    policy: Policy,
 ) -> Found:
     """Make every folder of a simulated federation and its plan.
 
@@ -64,12 +63,11 @@ def found_federation(
         folder: Where; `coordinator` and `sites` are made in it.
         dataset: The data whose users the sites hold.
         own_users: The training users of each site, as positions in the data set.
-        declared_users: The rounded number each site declares.
-        model: What will be trained.
-        wish: The guarantee.
+        make_plan_for: The plan, once the roster is known.
+        policy: What every site allows.
 
     Raises:
-        InvalidInput: The wish cannot be granted, or a site has no users to train on.
+        InvalidInput: A site has no users to train on.
     """
     empty = sorted(site for site, users in own_users.items() if not len(users))
     if empty:
@@ -80,8 +78,8 @@ def found_federation(
     (folder / "coordinator" / "catalogue.json").write_bytes(document)
 
     folders = {site: folder / "sites" / site for site in sorted(own_users)}
-    roster = _enrol(folders, dataset, own_users, simulated_policy(wish))
-    plan = make_plan(model, dataset.catalogue, roster, declared_users, wish)
+    roster = _enrol(folders, dataset, own_users, policy)
+    plan = make_plan_for(roster)
     federation_key = SigningIdentity(secrets.token_bytes(32))
     coordinator_key = SigningIdentity(secrets.token_bytes(32))
     federation = Federation(

@@ -5,7 +5,7 @@ be made to vanish at chosen steps.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from flwr.app import Context, Error, Message, RecordDict
@@ -38,7 +38,7 @@ class InProcessGrid(Grid):
     def __init__(
         self,
         app: ClientApp,
-        node_configs: list[Mapping[str, str]],
+        node_configs: Sequence[Mapping[str, str]],
         *,
         outage: Outage = lambda _node, _message: None,
         workers: int = 2,

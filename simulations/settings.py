@@ -18,7 +18,7 @@ __all__ = ["SimulationSettings"]
 
 
 def _epsilon(value: object) -> object:
-    return inf if value in ("inf", inf) else value
+    return inf if value in ("inf", "Infinity", inf) else value
 
 
 class SimulationSettings(BaseModel):
@@ -44,7 +44,7 @@ class SimulationSettings(BaseModel):
         engine: What drives the sites.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     data: Path | None = None
     columns: dict[str, str] = Field(default_factory=dict)

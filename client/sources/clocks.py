@@ -62,9 +62,8 @@ def clock_of(table: Table, column: str) -> Clock:
     """Choose by the column's type, or by its first cell where it is text.
 
     Raises:
-        DataError: Neither numbers nor times, or every cell is empty.
+        DataError: Neither numbers nor times.
     """
-    table.refuse_empty_column(column, "a time in each row")
     dtype = table.frame.collect_schema()[column]
     if dtype.is_integer():
         return Clock(kind="whole")
@@ -72,21 +71,17 @@ def clock_of(table: Table, column: str) -> Clock:
         return Clock(kind="decimal")
     if dtype == pl.Date or isinstance(dtype, pl.Datetime):
         return Clock(kind="date")
-    if dtype == pl.String:
-        present = table.frame.filter(pl.col(column).is_not_null())
-        first = table.collect(present.select(ROW, column).head(1))
-        if first.is_empty():
-            return Clock(kind="whole")
-        clock = _clock_of_text(first, column)
-        if clock is not None:
-            return clock
+    expected = "times as whole numbers or ISO 8601"
+    table.require_type(column, fits=dtype == pl.String, expected=expected)
+    present = table.frame.filter(pl.col(column).is_not_null())
+    first = table.collect(present.select(ROW, column).head(1))
+    if first.is_empty():
+        return Clock(kind="whole")  # there is nothing to read, and the checks of rows say so
+    clock = _clock_of_text(first, column)
+    if clock is None:
         place = table.place(first[ROW][0], column)
-    else:
-        place = f"{table.label}, column {column}"
-    raise DataError(
-        "data/unreadable",
-        f"{place}: unreadable; expected times as whole numbers or ISO 8601",
-    )
+        raise DataError("data/unreadable", f"{place}: unreadable; expected {expected}")
+    return clock
 
 
 def _clock_of_text(first: pl.DataFrame, column: str) -> Clock | None:

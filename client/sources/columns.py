@@ -148,6 +148,10 @@ class EventColumns:
             country=names.find("country", columns, label),
         )
 
+    def in_each_row(self) -> tuple[str, ...]:
+        """The columns in which no cell may be empty."""
+        return tuple(filter(None, (self.user_id, self.item_id, self.timestamp)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class EventFilter:

@@ -52,12 +52,16 @@ def judge(
     found = table.collect(
         table.frame.select(
             pl.len().alias("rows"),
+            *(pl.col(name).count().alias(f"filled {name}") for name in columns.in_each_row()),
             *(pl.col(ROW).filter(c.bad).min().alias(f"first {k}") for k, c in enumerate(checks)),
             *(rows.sum().alias(f"left out {reason}") for reason, rows in unwanted.items()),
         )
     ).row(0, named=True)
     if found["rows"] == 0:
         raise DataError("data/empty", f"{table.label}: no rows; expected at least one event")
+    for name in columns.in_each_row():
+        if not found[f"filled {name}"]:
+            raise table.empty_column(name, "a value in each row")
     firsts = ((found[f"first {k}"], k) for k in range(len(checks)))
     worst = min(((row, k) for row, k in firsts if row is not None), default=None)
     if worst is not None:
@@ -78,8 +82,7 @@ def judge(
 
 def _id_checks(table: Table, columns: EventColumns) -> Iterator[_Check]:
     for name in (columns.user_id, columns.item_id):
-        table.refuse_empty_column(name, "an id in each row")
-        table.refuse_other_ids(name)
+        table.require_ids(name)
         text = pl.col(name).cast(pl.String)
         yield _Check(
             column=name,

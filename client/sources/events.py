@@ -30,9 +30,11 @@ class Pairs:
     Attributes:
         interactions: The pairs.
         first_times: int64, aligned with ``interactions.indices``; None without times.
+        unknown_rows: Number of events on items that are not in the list.
     """
 
     interactions: Interactions
+    unknown_rows: int
     first_times: npt.NDArray[np.int64] | None = field(default=None, repr=False)
 
 
@@ -42,7 +44,8 @@ class EventStream:
 
     Attributes:
         table: The file.
-        frame: The events that count: ids as text, and time and country where there are any.
+        frame: The events that count: ids as they are (whole numbers take less memory than their
+            text), and time and country where there are any.
         timed: The events have times.
         located: The events have countries.
         rows: Rows in the file.
@@ -65,15 +68,18 @@ class EventStream:
         return self._distinct(_ITEM)
 
     def _distinct(self, column: str) -> pl.Series:
-        return self.table.collect(self.frame.select(column).unique())[column].sort()
+        distinct = self.table.collect(self.frame.select(column).unique())[column]
+        return distinct.cast(pl.String).sort()
 
     def countries(self, user_ids: pl.Series) -> pl.Series | None:
         """Each user's most frequent country, the first in the alphabet among equals."""
         if not self.located:
             return None
         counts = self.frame.filter(pl.col(_COUNTRY).is_not_null()).group_by(_USER, _COUNTRY).len()
-        ranked = self.table.collect(counts).sort(
-            [_USER, "len", _COUNTRY], descending=[False, True, False]
+        ranked = (
+            self.table.collect(counts)
+            .with_columns(pl.col(_USER).cast(pl.String))
+            .sort([_USER, "len", _COUNTRY], descending=[False, True, False])
         )
         chosen = ranked.unique(_USER, keep="first", maintain_order=True)
         users = pl.DataFrame({_USER: user_ids})
@@ -88,21 +94,24 @@ class EventStream:
             with_times: Give each pair's first time too, where there are times.
         """
         keys, times = self._coded(user_ids, item_ids, with_times=with_times and self.timed)
-        order = None if times is None else np.lexsort((times, keys))
-        if order is None:
+        if times is None:
             keys.sort()
         else:
-            keys = keys[order]
-        first = np.concatenate((np.ones(min(1, len(keys)), np.bool_), keys[1:] != keys[:-1]))
-        rows, columns = np.divmod(keys[first], max(len(item_ids), 1))
-        sizes = np.bincount(rows, minlength=len(user_ids))
+            order = np.lexsort((times, keys))
+            keys, times = keys[order], times[order]
+        unknown_rows = self.rows - sum(self.left_out.values()) - len(keys)
+        first = np.ones(len(keys), np.bool_)
+        np.not_equal(keys[1:], keys[:-1], out=first[1:])
+        keys = keys[first]
+        starts = np.arange(len(user_ids) + 1, dtype=np.int64) * len(item_ids)
         return Pairs(
             interactions=Interactions(
-                indptr=np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
-                indices=columns.astype(np.int32),
+                indptr=np.searchsorted(keys, starts).astype(np.int64),
+                indices=np.remainder(keys, len(item_ids), out=keys).astype(np.int32),
                 n_items=len(item_ids),
             ),
-            first_times=None if times is None else times[order][first],
+            unknown_rows=unknown_rows,
+            first_times=None if times is None else times[first],
         )
 
     def _coded(
@@ -126,15 +135,11 @@ class EventStream:
             filled += len(batch)
         return keys[:filled], None if times is None else times[:filled]
 
-    def unknown_rows(self, item_ids: pl.Series) -> int:
-        """Number of events on items that are not in the list."""
-        unknown = self.frame.select(_code(_ITEM, item_ids).null_count())
-        return int(self.table.collect(unknown).item())
-
 
 def _code(column: str, ids: pl.Series) -> pl.Expr:
     """Positions in a list of ids; null for an id that is not in it."""
-    return pl.col(column).cast(pl.Enum(ids), strict=False).to_physical().cast(pl.UInt32)
+    text = pl.col(column).cast(pl.String)
+    return text.cast(pl.Enum(ids), strict=False).to_physical().cast(pl.UInt32)
 
 
 def open_events(table: Table, names: ColumnNames, positives: EventFilter) -> EventStream:
@@ -159,8 +164,8 @@ def open_events(table: Table, names: ColumnNames, positives: EventFilter) -> Eve
 
 def _projection(columns: EventColumns, clock: Clock | None) -> list[pl.Expr]:
     chosen = [
-        pl.col(columns.user_id).cast(pl.String).alias(_USER),
-        pl.col(columns.item_id).cast(pl.String).alias(_ITEM),
+        pl.col(columns.user_id).alias(_USER),
+        pl.col(columns.item_id).alias(_ITEM),
     ]
     if columns.timestamp is not None and clock is not None:
         chosen.append(clock.read(columns.timestamp).alias(_TIME))

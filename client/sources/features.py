@@ -53,7 +53,8 @@ def typed_column(
             raise _no_feature(name, place)
         return _numbers(values.cast(pl.Date).cast(pl.Int32), name)
     if dtype == pl.Boolean or dtype in (pl.Categorical, pl.Enum):
-        return _categories(values.cast(pl.String).cast(pl.List(pl.String)), name)
+        words = values.cast(pl.String).to_frame().select(pl.concat_list(pl.all())).to_series()
+        return _categories(words, name)
     if dtype.is_numeric():
         return _numbers(values, name)
     if dtype == pl.String:

@@ -53,17 +53,17 @@ def read_histories(
     names = names or ColumnNames()
     table = open_table(path, path.name, names.candidates(*EVENT_FIELDS))
     stream = open_events(table, names, positives or EventFilter())
-    user_ids, item_ids = stream.user_ids(), pl.Series(catalogue.item_ids)
-    interactions = stream.pairs(user_ids, item_ids).interactions
-    if not len(interactions.indices):
+    user_ids = stream.user_ids()
+    pairs = stream.pairs(user_ids, pl.Series(catalogue.item_ids))
+    if not len(pairs.interactions.indices):
         raise DataError(
             "data/unknown-item",
             f"{path.name}: no row has an item of the catalogue; expected its ids",
         )
     return Histories(
         user_ids=user_ids,
-        interactions=interactions,
-        unknown_rows=stream.unknown_rows(item_ids),
+        interactions=pairs.interactions,
+        unknown_rows=pairs.unknown_rows,
     )
 
 

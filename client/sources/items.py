@@ -62,7 +62,7 @@ def read_items(
         names.require("item_id", table.columns, label),
         names.find("title", table.columns, label),
     )
-    table.refuse_other_ids(item)
+    table.require_ids(item)
     renamed = rows.rename({item: ITEM, **({} if title is None else {title: TITLE})})
     return item_table(refine(renamed), table)
 

@@ -84,33 +84,41 @@ class Table:
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
             raise self._unreadable() from None
 
-    def refuse_empty_column(self, column: str, expected: str) -> None:
-        """Refuse a column without a single value.
+    def empty_column(self, column: str, expected: str) -> DataError:
+        """The error of a column without a single value."""
+        return DataError(
+            "data/empty-column",
+            f"{self.label}, column {column}: every cell is empty; expected {expected}",
+        )
+
+    def require_type(self, column: str, *, fits: bool, expected: str) -> None:
+        """Refuse a column of another type, or say that it is empty where that is the reason.
 
         Raises:
-            DataError: Every cell is null, and there is at least one row.
+            DataError: `fits` is false, and there is at least one row.
         """
-        cell = pl.col(column)
-        found = self.collect(self.frame.select(pl.len().alias("rows"), cell.count().alias("full")))
-        rows, full = found.row(0)
-        if rows and not full:
-            raise DataError(
-                "data/empty-column",
-                f"{self.label}, column {column}: every cell is empty; expected {expected}",
-            )
+        if fits:
+            return
+        counts = pl.len().alias("rows"), pl.col(column).count().alias("filled")
+        rows, filled = self.collect(self.frame.select(counts)).row(0)
+        if not rows:
+            return
+        if not filled:
+            raise self.empty_column(column, expected)
+        dtype = self.frame.collect_schema()[column]
+        raise DataError(
+            "data/unreadable", f"{self.label}, column {column}: holds {dtype}; expected {expected}"
+        )
 
-    def refuse_other_ids(self, column: str) -> None:
+    def require_ids(self, column: str) -> None:
         """Refuse a column of ids that is neither text nor whole numbers.
 
         Raises:
             DataError: It is of another type.
         """
         dtype = self.frame.collect_schema()[column]
-        if not (dtype.is_integer() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null)):
-            raise DataError(
-                "data/unreadable",
-                f"{self.label}, column {column}: holds {dtype}; expected text or whole numbers",
-            )
+        fits = dtype.is_integer() or dtype in (pl.String, pl.Categorical, pl.Enum)
+        self.require_type(column, fits=fits, expected="ids as text or whole numbers")
 
     def place(self, row: int, column: str | None = None) -> str:
         """``events.csv, row 3 (line 4), column timestamp``."""

@@ -119,7 +119,10 @@ def unreadable_row(path: Path, form: TextForm, width: int) -> tuple[int, int, st
     last = _Row(number=0, cells=[], line=0)
     try:
         for row in _rows(path, form):
-            if len(row.cells) > width:
+            # Polars takes missing cells at the end of a row for empty ones, but not in a first row
+            # that stands for the header.
+            short = not form.header and row.number == 1 and len(row.cells) < width
+            if len(row.cells) > width or short:
                 return row.number, row.line, f"expected {width} cells"
             last = row
     except csv.Error:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from recommons.common.errors import DataError
 from recommons.common.hashing import digest, framed
 
-__all__ = ["Catalogue", "FeatureColumn"]
+__all__ = ["Catalogue", "ColumnKind", "FeatureColumn"]
 
 ColumnKind = Literal["text", "categories", "number", "vector"]
 
@@ -23,7 +24,8 @@ class FeatureColumn:
     Attributes:
         name: The column's name.
         kind: ``text`` (values: str), ``categories`` (tuple[str, ...]), ``number`` (float, NaN
-            where missing) or ``vector`` (float32 array, shape ``(n_items, width)``).
+            where missing) or ``vector`` (float32 array, shape ``(n_items, width)``; zeros where
+            missing).
         values: One value an item, in the catalogue's order.
     """
 
@@ -52,6 +54,18 @@ class Catalogue:
     def __post_init__(self) -> None:
         if not self.item_ids:
             raise DataError("data/empty", "the catalogue has no items; required: at least one")
+        if any(earlier >= later for earlier, later in pairwise(self.item_ids)):
+            raise DataError(
+                "data/catalogue", "the item ids are out of order; required: ascending, distinct"
+            )
+        lengths = {"the list of titles": len(self.titles)}
+        lengths |= {f"column {c.name!r}": len(c.values) for c in self.features}
+        for name, length in lengths.items():
+            if length != len(self.item_ids):
+                raise DataError(
+                    "data/catalogue",
+                    f"{name} has {length} values; required: {len(self.item_ids)}, one an item",
+                )
 
     def __len__(self) -> int:
         return len(self.item_ids)

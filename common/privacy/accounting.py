@@ -59,17 +59,6 @@ class Cost:
     lost_variance: float = 0.0
     exact: bool = True
 
-    def __add__(self, other: "Cost") -> "Cost":
-        """The cost of both, composed adaptively."""
-        return Cost(
-            mu_squared=self.mu_squared + other.mu_squared,
-            tau=self.tau + other.tau,
-            tv_error=self.tv_error + other.tv_error,
-            rho=self.rho + other.rho,
-            lost_variance=max(self.lost_variance, other.lost_variance),
-            exact=self.exact and other.exact,
-        )
-
     def at_least(self, other: "Cost") -> "Cost":
         """The larger of the two in every respect."""
         return Cost(
@@ -136,22 +125,32 @@ def cost_of(event: GaussianSumRelease, reading: Reading = Reading.PLANNED) -> Co
     sensitivity = float(event.sensitivity * event.max_sites_per_person)
     variance = shares * event.noise_stddev**2
     kernel = kernel_variance(event.size)
-    exact = event.noise_stddev >= MIN_STDDEV and variance > kernel
+    tv_error = shares * event.size * table_error(event.noise_stddev)
+    rho = rho_of_sum(
+        sensitivity=sensitivity, stddev=event.noise_stddev, shares=shares, size=event.size
+    )
+    if event.noise_stddev < MIN_STDDEV or variance <= kernel:
+        return Cost(mu_squared=math.inf, tau=math.inf, tv_error=tv_error, rho=rho, exact=False)
     return Cost(
-        mu_squared=sensitivity**2 / (variance - kernel) if exact else math.inf,
+        mu_squared=sensitivity**2 / (variance - kernel),
         tau=event.size * pointwise_log_ratio(event.noise_stddev, shares, kernel),
-        tv_error=shares * event.size * table_error(event.noise_stddev),
-        rho=rho_of_sum(
-            sensitivity=sensitivity, stddev=event.noise_stddev, shares=shares, size=event.size
-        ),
+        tv_error=tv_error,
+        rho=rho,
         lost_variance=kernel / variance,
-        exact=exact,
     )
 
 
 def total_cost(costs: Iterable[Cost]) -> Cost:
-    """The cost of all, composed adaptively."""
-    return sum(costs, Cost())
+    """The cost of all, composed adaptively; the sums are exactly rounded, so in any order."""
+    listed = list(costs)
+    return Cost(
+        mu_squared=math.fsum(cost.mu_squared for cost in listed),
+        tau=math.fsum(cost.tau for cost in listed),
+        tv_error=math.fsum(cost.tv_error for cost in listed),
+        rho=math.fsum(cost.rho for cost in listed),
+        lost_variance=max((cost.lost_variance for cost in listed), default=0.0),
+        exact=all(cost.exact for cost in listed),
+    )
 
 
 def epsilon_of(cost: Cost, delta: float) -> float:

@@ -40,6 +40,8 @@ _STDDEV_STEPS = 2**16  # s is a multiple of 1/65536, exactly a float
 _RING_BITS = (32, 64)
 _SHARE_SLACK = 1e-9
 _TIGHTENINGS = 60
+_BELOW = 1 - 1e-11
+"""So that another order of adding up floats cannot bring an account above the target."""
 
 
 def default_delta(declared_total: int) -> float:
@@ -72,9 +74,9 @@ def calibrate(
 ) -> tuple[RoundSpec, ...]:
     """The least noise with which all rounds and spare attempts together stay within (ε, δ).
 
-    The account of `worst_case` is at most ε, after every rounding, and at least ε·(1 - 1e-4). The
-    grid is such that s is `target_stddev`, or larger only where S is 1 already. The ring has 32
-    bits where the wrap rule (`fits_ring`) then holds, else 64.
+    The account of `worst_case` is at most ε, after every rounding, and at least ε·(1 - 1e-4). S is
+    the largest integer for which s is at most `target_stddev`, or the least for which it is at
+    least 4. The ring has 32 bits where the wrap rule (`fits_ring`) then holds, else 64.
 
     Args:
         rounds: The blocks of each round, whose shares of μ² add up to 1.
@@ -104,7 +106,7 @@ def calibrate(
     for _ in range(_TIGHTENINGS):
         sizing = _Sizing(mu=mu, cohort=cohort, largest=largest, target=target_stddev)
         specs = tuple(sizing.round_spec(blocks) for blocks in rounds)
-        if epsilon_of(worst_case(specs, cohort, spare_attempts), delta) <= epsilon:
+        if epsilon_of(worst_case(specs, cohort, spare_attempts), delta) <= epsilon * _BELOW:
             return specs
         # τ, β and the rounding of s are worth some 1e-9 of μ: a few steps suffice.
         mu *= 1 - shrink
@@ -126,7 +128,7 @@ def worst_case(specs: Sequence[RoundSpec], cohort: Cohort, spare_attempts: int) 
     costliest = Cost()
     for cost in costs:
         costliest = costliest.at_least(cost)
-    return total_cost(costs) + costliest.times(spare_attempts)
+    return total_cost([*costs, costliest.times(spare_attempts)])
 
 
 def reserved_events(
@@ -162,8 +164,12 @@ class _Sizing:
         persons = self.cohort.max_sites_per_person
         shares = self.cohort.min_survivors - self.cohort.colluding
         kernel = kernel_variance(request.size)
-        ideal = mu * math.sqrt(shares * self.target**2 - kernel) / persons
-        sensitivity = min(max(math.floor(ideal), 1), MAX_SENSITIVITY)
+
+        def ideal(stddev: float) -> float:
+            return mu * math.sqrt(shares * stddev**2 - kernel) / persons
+
+        sensitivity = max(math.floor(ideal(self.target)), math.ceil(ideal(MIN_STDDEV)))
+        sensitivity = min(sensitivity, MAX_SENSITIVITY)
         exact = math.sqrt(((persons * sensitivity / mu) ** 2 + kernel) / shares)
         stddev = math.ceil(exact * _STDDEV_STEPS) / _STDDEV_STEPS
         if not MIN_STDDEV <= stddev <= MAX_STDDEV:

@@ -137,7 +137,7 @@ class GaussianSumRelease:
             _require(least <= value <= _MAX_INTEGER, name, value, f"{least} to 2^53 - 1")
         _require(self.clip > 0, "clip", self.clip, "a positive number")
         _require(
-            0 <= self.noise_stddev < math.inf, "noise_stddev", self.noise_stddev, "finite, not < 0"
+            0 <= self.noise_stddev <= _MAX_INTEGER, "noise_stddev", self.noise_stddev, "0 to 2^53"
         )
         _require(self.ring_bits in (32, 64), "ring_bits", self.ring_bits, "32 or 64")
         _require(

@@ -35,6 +35,7 @@ from recommons.common.privacy.ledger_line import (
     fail,
     line_hash,
     parse_line,
+    unsigned_part,
 )
 
 __all__ = ["ENTRY_DOMAIN", "Chain", "Entry", "Head", "split_lines", "verify_chain"]
@@ -202,7 +203,8 @@ def verify_chain(
             ``ledger/not-canonical``   not one JSON object in RFC 8785 form
             ``ledger/schema``          version, kind or field unknown, missing or mistyped
             ``ledger/foreign-writer``  a line of another writer
-            ``ledger/changed``         the signature does not fit, nor does the next line's link
+            ``ledger/changed``         the signature does not fit, nor does the link of the next
+                                       line, if there is one
             ``ledger/foreign-signature``  only the signature does not fit: by another key
             ``ledger/gap``             lines are missing before this one
             ``ledger/reordered``       lines that belong before this one come later
@@ -239,16 +241,15 @@ class _Verifier:
         """Raise unless the line is the next of the chain."""
         if envelope["writer"] != chain.writer:
             fail("ledger/foreign-writer", number, "is of another writer")
-        if not self._is_signed(envelope):
+        if not self._is_signed(number, envelope):
             self._fail_signature(number)
         if envelope["seq"] != chain.length:
             self._fail_order(number, envelope["seq"])
         if envelope["previous"] != chain.link.hex():
             fail("ledger/fork", number, "does not follow on the line before it")
 
-    def _is_signed(self, envelope: Mapping[str, Any]) -> bool:
-        unsigned = {name: value for name, value in envelope.items() if name != "signature"}
-        message = framed(ENTRY_DOMAIN, canonical_json(unsigned))
+    def _is_signed(self, number: int, envelope: Mapping[str, Any]) -> bool:
+        message = framed(ENTRY_DOMAIN, unsigned_part(self.lines[number - 1]))
         try:
             self.key.verify(bytes.fromhex(envelope["signature"]), message)
         except InvalidSignature:

@@ -8,7 +8,16 @@ from recommons.common.errors import LedgerError
 from recommons.common.hashing import canonical_json, digest
 from recommons.common.privacy.ledger_entries import entry_fault
 
-__all__ = ["SCHEMA_VERSION", "START_DOMAIN", "WRITER", "fail", "line_hash", "parse_line"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "START_DOMAIN",
+    "WRITER",
+    "fail",
+    "is_canonical",
+    "line_hash",
+    "parse_line",
+    "unsigned_part",
+]
 
 SCHEMA_VERSION = 1
 START_DOMAIN = "recommons/ledger/1/start"
@@ -19,6 +28,9 @@ _MAX_LINE_BYTES = 4 << 20
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SIGNATURE = re.compile(r"[0-9a-f]{128}")
+_LONG_INTEGER = re.compile(rb"[0-9]{16}")  # may be beyond 2^53 - 1
+_SIGNATURE_MEMBER = b',"signature":"'
+_NOT_CANONICAL = object()
 _FIELDS = frozenset({"version", "writer", "seq", "previous", "time", "kind", "body", "signature"})
 
 
@@ -39,16 +51,52 @@ def parse_line(line: bytes, number: int) -> dict[str, Any]:
     """
     if len(line) > _MAX_LINE_BYTES:
         fail("ledger/not-canonical", number, f"has more than {_MAX_LINE_BYTES} bytes")
-    try:
-        value = json.loads(line)
-        canonical = canonical_json(value) == line
-    except (ValueError, RecursionError):
-        canonical = False
-    if not canonical:
+    value = _loads(line)
+    if value is _NOT_CANONICAL:
         fail("ledger/not-canonical", number, "is not canonical JSON (RFC 8785)")
     if fault := _envelope_fault(value):
         fail("ledger/schema", number, fault)
     return dict(value)
+
+
+def is_canonical(line: bytes) -> bool:
+    """Whether the bytes are one JSON value in RFC 8785 form."""
+    return _loads(line) is not _NOT_CANONICAL
+
+
+def unsigned_part(line: bytes) -> bytes:
+    """The canonical line without its signature: what the signature is over.
+
+    The last member of that name is the envelope's own: ``time``, ``version`` and ``writer``, which
+    follow it, hold no quotation mark.
+    """
+    start = line.rindex(_SIGNATURE_MEMBER)
+    return line[:start] + line[start + len(_SIGNATURE_MEMBER) + 2 * 64 + 1 :]
+
+
+def _loads(line: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """The value of a canonical line, or `_NOT_CANONICAL`."""
+    floats: list[str] = []
+
+    def note(text: str) -> float:
+        floats.append(text)
+        return float(text)
+
+    try:
+        value = json.loads(line, parse_float=note)
+        # For ASCII without floats or long integers the standard library writes the same bytes,
+        # thirty times as fast.
+        quick = line.isascii() and not floats and _LONG_INTEGER.search(line) is None
+        again = _quick_json(value) if quick else canonical_json(value)
+    except (ValueError, RecursionError):
+        return _NOT_CANONICAL
+    return value if again == line else _NOT_CANONICAL
+
+
+def _quick_json(value: object) -> bytes:
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
 
 
 def _envelope_fault(value: object) -> str | None:

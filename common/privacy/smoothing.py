@@ -16,14 +16,17 @@ MIN_STDDEV = 4.0
 """The argument is used for s ≥ 4 only; below it, zCDP is the headline."""
 
 _KERNEL_LOSS = 1e-12
+_MIN_WIDTH = 0.1
 
 
 def theta_excess(width: float) -> float:
     """η(w): Σ_k exp(-(k-y)²/2w²) lies within (1 ± η)·w√(2π), for every real y.
 
     By Poisson summation the sum is w√(2π)·(1 + 2·Σ_{j≥1} q^{j²}·cos 2πjy) with q = exp(-2π²w²), and
-    2·Σ q^{j²} ≤ 2q/(1 - q³).
+    2·Σ q^{j²} ≤ 2q/(1 - q³). Infinite for w < 0.1, where it would be of no use.
     """
+    if width < _MIN_WIDTH:
+        return math.inf
     q = math.exp(-2 * math.pi**2 * width**2)
     return 2 * q / (1 - q**3)
 

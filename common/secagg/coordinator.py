@@ -6,32 +6,28 @@ does not pass its checks is excluded under a code. Masked vectors are added as t
 kept.
 """
 
+import hashlib
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from recommons.common.errors import InvalidInput, ProtocolAbort
-from recommons.common.secagg import intake, merkle
+from recommons.common.secagg import intake, outbox
 from recommons.common.secagg.agreement import Agreement, agree
+from recommons.common.secagg.collection import Collection
 from recommons.common.secagg.context import Context
-from recommons.common.secagg.messages import (
-    Advertise,
-    Certificate,
-    Inbox,
-    InboxEntry,
-    KeyEntry,
-    Keys,
-    Reveal,
-    Shares,
-    Survivors,
-)
+from recommons.common.secagg.envelope import HASH_BYTES
+from recommons.common.secagg.messages import Survivors
 from recommons.common.secagg.outcome import RoundResult, Step
 from recommons.common.secagg.parameters import RoundParameters
 from recommons.common.secagg.recovery import Recovery
 from recommons.common.secagg.ring import VectorShape
 from recommons.common.secagg.roster import Roster
 from recommons.common.secagg.sets import SiteSet
+from recommons.common.secagg.wire import Reader, u8
 
 __all__ = ["CoordinatorRound"]
+
+_STATE_VERSION = 1
 
 
 class CoordinatorRound:
@@ -70,42 +66,33 @@ class CoordinatorRound:
             raise InvalidInput("secagg/context", "the parameters are for another cohort's size")
         self.context = context
         self.parameters = parameters
-        self.step = Step.ADVERTISE
         self._shape = shape
         self._spec = spec
         self._workers = workers
         self._public_keys = context.public_keys(roster)
-        self._expected = context.everyone
-        self._excluded: dict[int, str] = {}
-        self._missing: dict[Step, SiteSet] = {}
-        self._adverts: dict[int, Advertise] = {}
-        self._known_keys: set[bytes] = set()
-        self._shares: dict[int, Shares] = {}
-        self._trees: dict[int, tuple[bytes, ...]] = {}
-        self._sum = shape.ring.zeros(shape.size)
-        self._vector_hashes: dict[int, bytes] = {}
-        self._signatures: dict[int, bytes] = {}
-        self._reveals: dict[int, Reveal] = {}
-        self._agreement: Agreement | None = None
-        self._dealers = SiteSet(len(context.cohort), 0)
-        self._survivors = self._dealers
-        self._broadcast = b""
+        self._places = {site: place for place, site in enumerate(context.cohort)}
+        self._collected = Collection.empty(context.everyone, shape)
+
+    @property
+    def step(self) -> Step:
+        """What is being collected, or how the attempt ended."""
+        return self._collected.step
 
     @property
     def expected(self) -> tuple[str, ...]:
         """The sites whose answers this step waits for, answered or not."""
-        return self.context.names(self._expected)
+        return self.context.names(self._collected.expected)
 
     @property
     def awaiting(self) -> tuple[str, ...]:
         """Those of `expected` that have neither answered nor been excluded."""
-        return self.context.names(self._absent())
+        return self.context.names(self._collected.absent())
 
     @property
     def excluded(self) -> Mapping[str, str]:
         """Sites set aside, with the code of what they sent."""
-        names = self.context.cohort
-        return MappingProxyType({names[i]: code for i, code in self._excluded.items()})
+        codes = self._collected.excluded
+        return MappingProxyType({self.context.cohort[i]: codes[i] for i in sorted(codes)})
 
     def receive(self, site: str, message: bytes) -> str | None:
         """Takes one site's message for the current step.
@@ -119,55 +106,49 @@ class CoordinatorRound:
             message fails a check is excluded from then on; one that merely answers twice, late
             or unasked is not.
         """
-        if site not in self.context.cohort:
+        place, collected = self._places.get(site), self._collected
+        if place is None:
             return "secagg/not-in-cohort"
-        place = self.context.cohort.index(site)
-        if place in self._excluded:
-            return self._excluded[place]
-        if place not in self._expected or self.step >= Step.DONE:
+        if place in collected.excluded:
+            return collected.excluded[place]
+        if place not in collected.expected or self.step in (Step.DONE, Step.ABORTED):
             return "secagg/out-of-order"
-        if place in self._answers():
+        if place in collected.answers():
             return "secagg/repeated"
         try:
             self._take(place, message)
         except ProtocolAbort as fault:
-            self._excluded[place] = fault.code
+            collected.excluded[place] = fault.code
             return fault.code
         return None
 
     def close_advertise(self, public_state: bytes) -> tuple[str, ...]:
         """Ends step 1 and fixes the keys, spec and public state of step 2."""
         members = self._close(Step.ADVERTISE, self.parameters.survivors, "secagg/too-few-sites")
-        entries = tuple(
-            KeyEntry(
-                mask_key=self._adverts[i].mask_key,
-                encryption_key=self._adverts[i].encryption_key,
-                signature=self._adverts[i].signature,
-            )
-            for i in members
-        )
-        keys = Keys(
-            ctx=self.context.hash,
-            members=members,
+        message = outbox.keys(
+            self.context.hash,
+            members,
+            self._collected.adverts,
             spec=self._spec,
             public_state=public_state,
-            entries=entries,
         )
-        self._agreement = agree(keys)
-        return self._next(Step.SHARES, members, keys.to_bytes())
+        self._collected.agreement = agree(message)
+        return self._open(Step.SHARES, members, message.to_bytes())
 
     def close_shares(self) -> tuple[str, ...]:
         """Ends step 3; the inboxes of step 4 are made one by one in `message_for`."""
-        self._dealers = self._close(Step.SHARES, self.parameters.survivors, "secagg/too-few-sites")
-        return self._next(Step.MASKED, self._dealers, b"")
+        dealers = self._close(Step.SHARES, self.parameters.survivors, "secagg/too-few-sites")
+        self._collected.dealers = dealers
+        return self._open(Step.MASKED, dealers, b"")
 
     def close_masked(self) -> tuple[str, ...]:
         """Ends step 5 and names the survivors of step 6."""
-        self._survivors = self._close(
-            Step.MASKED, self.parameters.survivors, "secagg/too-few-sites"
+        survivors = self._close(Step.MASKED, self.parameters.survivors, "secagg/too-few-sites")
+        self._collected.survivors = survivors
+        message = Survivors(
+            ctx=self.context.hash, dealers=self._collected.dealers, survivors=survivors
         )
-        message = Survivors(ctx=self.context.hash, dealers=self._dealers, survivors=self._survivors)
-        return self._next(Step.SIGNATURE, self._survivors, message.to_bytes())
+        return self._open(Step.SIGNATURE, survivors, message.to_bytes())
 
     def close_signatures(self, annex: bytes = b"") -> tuple[str, ...]:
         """Ends step 7 and makes the certificate of step 8.
@@ -176,16 +157,10 @@ class CoordinatorRound:
             annex: Opaque bytes that travel in the certificate.
         """
         signers = self._close(Step.SIGNATURE, self.parameters.quorum, "secagg/quorum")
-        message = Certificate(
-            ctx=self.context.hash,
-            full=self._agreed.full,
-            dealers=self._dealers,
-            survivors=self._survivors,
-            signers=signers,
-            signatures=tuple(self._signatures[i] for i in signers),
-            annex=annex,
+        message = outbox.certificate(
+            self.context.hash, self._agreement.full, self._collected, signers, annex
         )
-        return self._next(Step.REVEAL, signers, message.to_bytes())
+        return self._open(Step.REVEAL, signers, message.to_bytes())
 
     def finish(self) -> RoundResult:
         """Ends step 9: recovers the secrets, removes the masks and returns the sum.
@@ -194,21 +169,22 @@ class CoordinatorRound:
             ProtocolAbort: Too few shares, or a dealer's fault.
         """
         self._close(Step.REVEAL, self.parameters.threshold, "secagg/too-few-shares")
+        collected, words = self._collected, self._collected.total.copy()
         try:
-            self._recovery().unmask(self._sum, self._reveals, workers=self._workers)
+            self._recovery().unmask(words, collected.reveals, workers=self._workers)
         except ProtocolAbort:
-            self.step = Step.ABORTED
+            collected.step = Step.ABORTED
             raise
-        self.step = Step.DONE
-        names = self.context.cohort
+        collected.step = Step.DONE
+        hashes = collected.vector_hashes
         return RoundResult(
-            words=self._shape.ring.reduce(self._sum),
+            words=self._shape.ring.reduce(words),
             shape=self._shape,
-            survivors=self.context.names(self._survivors),
-            certificate=self._broadcast,
-            vector_hashes={names[i]: found for i, found in sorted(self._vector_hashes.items())},
+            survivors=self.context.names(collected.survivors),
+            certificate=collected.broadcast,
+            vector_hashes={self.context.cohort[i]: hashes[i] for i in sorted(hashes)},
             excluded=dict(self.excluded),
-            missing={step: self.context.names(sites) for step, sites in self._missing.items()},
+            missing={step: self.context.names(who) for step, who in collected.missing.items()},
         )
 
     def message_for(self, site: str) -> bytes:
@@ -217,87 +193,104 @@ class CoordinatorRound:
         Raises:
             InvalidInput: The site is not one of them.
         """
-        if site not in self.expected or self.step in (Step.ADVERTISE, Step.DONE, Step.ABORTED):
+        place, collected = self._places.get(site, -1), self._collected
+        if place not in collected.expected or self.step in (
+            Step.ADVERTISE,
+            Step.DONE,
+            Step.ABORTED,
+        ):
             raise InvalidInput("input/argument", f"there is no message for site {site!r} now")
         if self.step is Step.MASKED:
-            return self._inbox(self.context.cohort.index(site))
-        return self._broadcast
+            members = self._agreement.members
+            return outbox.inbox(self.context.hash, collected, members, place).to_bytes()
+        return collected.broadcast
 
-    def _inbox(self, holder: int) -> bytes:
-        rank = self._agreed.members.rank(holder)
-        entries = tuple(
-            InboxEntry(
-                seed_commitment=self._shares[dealer].seed_commitment,
-                commitments=self._shares[dealer].commitment_pair(rank),
-                ciphertext=self._shares[dealer].ciphertext(rank),
-                path=merkle.path(self._trees[dealer], rank),
-                signature=self._shares[dealer].signature,
-            )
-            for dealer in self._dealers.without(holder)
+    def to_bytes(self) -> bytes:
+        """What was collected, for durable storage; the rest is passed to `from_bytes` again."""
+        body = u8(_STATE_VERSION) + self.context.hash + self._collected.to_bytes()
+        return body + hashlib.sha256(body).digest()
+
+    @classmethod
+    def from_bytes(
+        cls,
+        data: bytes,
+        *,
+        context: Context,
+        parameters: RoundParameters,
+        shape: VectorShape,
+        roster: Roster,
+        spec: bytes,
+        workers: int = 1,
+    ) -> "CoordinatorRound":
+        """Resumes from `to_bytes`.
+
+        Raises:
+            InvalidInput: Not such bytes, or another attempt's (``secagg/state``).
+        """
+        body, checksum = data[:-HASH_BYTES], data[-HASH_BYTES:]
+        if hashlib.sha256(body).digest() != checksum:
+            raise InvalidInput("secagg/state", "the stored round is damaged")
+        resumed = cls(
+            context=context,
+            parameters=parameters,
+            shape=shape,
+            roster=roster,
+            spec=spec,
+            workers=workers,
         )
-        return Inbox(
-            ctx=self.context.hash,
-            site=holder,
-            dealers=self._dealers,
-            levels=merkle.depth(len(self._agreed.members)),
-            entries=entries,
-        ).to_bytes()
+        reader = Reader(body, "stored round")
+        if reader.u8() != _STATE_VERSION or reader.take(HASH_BYTES) != context.hash:
+            raise InvalidInput("secagg/state", "the stored round is of another version or attempt")
+        try:
+            resumed._collected = Collection.read(reader, shape)
+            reader.end()
+        except (ProtocolAbort, ValueError) as error:
+            raise InvalidInput("secagg/state", "the stored round is not readable") from error
+        return resumed
 
     def _take(self, place: int, data: bytes) -> None:
-        ctx, public_key = self.context.hash, self._public_keys[place]
+        collected, ctx = self._collected, self.context.hash
+        public_key = self._public_keys[place]
         if self.step is Step.ADVERTISE:
             advert = intake.advertise(data, ctx=ctx, place=place, public_key=public_key)
-            intake.fresh_keys(advert, self._known_keys)
-            self._known_keys |= {advert.mask_key, advert.encryption_key}
-            self._adverts[place] = advert
+            intake.check_fresh(advert, collected.adverts.values())
+            collected.adverts[place] = advert
             return
-        agreement = self._agreed
+        agreement = self._agreement
         if self.step is Step.SHARES:
-            message, levels = intake.shares(
+            collected.shares[place], collected.trees[place] = intake.shares(
                 data, ctx=ctx, place=place, public_key=public_key, agreement=agreement
             )
-            self._shares[place], self._trees[place] = message, levels
             return
         sender = intake.Sender(
-            ctx=ctx, place=place, public_key=public_key, full=agreement.full, dealers=self._dealers
+            ctx=ctx,
+            place=place,
+            public_key=public_key,
+            full=agreement.full,
+            dealers=collected.dealers,
         )
         if self.step is Step.MASKED:
             words, hashed = intake.masked_vector(data, sender, self._shape)
-            self._sum += words
-            self._vector_hashes[place] = hashed
+            collected.total += words
+            collected.vector_hashes[place] = hashed
         elif self.step is Step.SIGNATURE:
-            self._signatures[place] = intake.signature(data, sender, self._survivors).signature
+            signed = intake.signature(data, sender, collected.survivors)
+            collected.signatures[place] = signed.signature
         else:
-            reveal = intake.reveal(data, sender, self._survivors)
+            reveal = intake.reveal(data, sender, collected.survivors)
             self._recovery().check(reveal)
-            self._reveals[place] = reveal
-
-    def _answers(self) -> Mapping[int, object]:
-        """What this step has collected, by place."""
-        collected: Mapping[Step, Mapping[int, object]] = {
-            Step.ADVERTISE: self._adverts,
-            Step.SHARES: self._shares,
-            Step.MASKED: self._vector_hashes,
-            Step.SIGNATURE: self._signatures,
-            Step.REVEAL: self._reveals,
-        }
-        return collected[self.step]
-
-    def _absent(self) -> SiteSet:
-        if self.step >= Step.DONE:
-            return SiteSet(self._expected.size, 0)
-        here = {*self._answers(), *self._excluded}
-        return SiteSet.of(self._expected.size, (i for i in self._expected if i not in here))
+            collected.reveals[place] = reveal
 
     def _close(self, step: Step, needed: int, code: str) -> SiteSet:
+        collected = self._collected
         if self.step is not step:
             raise InvalidInput(
                 "input/argument", f"the round is at step {self.step.name}, not {step.name}"
             )
-        arrived = SiteSet.of(self._expected.size, self._answers())
-        self._missing[step] = self._absent()
+        arrived = SiteSet.of(collected.expected.size, collected.answers())
+        collected.missing[step] = collected.absent()
         if len(arrived) < needed:
-            self.step = Step.ABORTED
+            collected.step = Step.ABORTED
             raise ProtocolAbort(
                 code,
                 f"{len(arrived)} sites completed step {step.value} ({step.name.lower()}); "
@@ -305,22 +298,23 @@ class CoordinatorRound:
             )
         return arrived
 
-    def _next(self, step: Step, expected: SiteSet, broadcast: bytes) -> tuple[str, ...]:
-        self.step, self._expected, self._broadcast = step, expected, broadcast
+    def _open(self, step: Step, expected: SiteSet, broadcast: bytes) -> tuple[str, ...]:
+        collected = self._collected
+        collected.step, collected.expected, collected.broadcast = step, expected, broadcast
         return self.expected
 
     def _recovery(self) -> Recovery:
         return Recovery(
             context=self.context,
-            agreement=self._agreed,
+            agreement=self._agreement,
             threshold=self.parameters.threshold,
-            shares=self._shares,
-            dealers=self._dealers,
-            survivors=self._survivors,
+            shares=self._collected.shares,
+            dealers=self._collected.dealers,
+            survivors=self._collected.survivors,
         )
 
     @property
-    def _agreed(self) -> Agreement:
-        if self._agreement is None:
+    def _agreement(self) -> Agreement:
+        if self._collected.agreement is None:
             raise InvalidInput("input/argument", "step 1 is not closed")
-        return self._agreement
+        return self._collected.agreement

@@ -4,7 +4,7 @@ Each function takes wire bytes and returns the parsed message, or raises `Protoc
 code for which the site is dropped.
 """
 
-from collections.abc import Container
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from recommons.common.errors import ProtocolAbort
@@ -25,7 +25,7 @@ from recommons.common.secagg.statements import (
     vector_hash,
 )
 
-__all__ = ["Sender", "advertise", "fresh_keys", "masked_vector", "reveal", "shares", "signature"]
+__all__ = ["Sender", "advertise", "check_fresh", "masked_vector", "reveal", "shares", "signature"]
 
 
 def advertise(data: bytes, *, ctx: bytes, place: int, public_key: bytes) -> Advertise:
@@ -38,10 +38,12 @@ def advertise(data: bytes, *, ctx: bytes, place: int, public_key: bytes) -> Adve
     return message
 
 
-def fresh_keys(message: Advertise, known: Container[bytes]) -> None:
+def check_fresh(message: Advertise, earlier: Iterable[Advertise]) -> None:
     """Refuses keys that were advertised already; sites would refuse the whole set of keys."""
-    keys = (message.mask_key, message.encryption_key)
-    if keys[0] == keys[1] or any(key in known for key in keys):
+    known = {message.mask_key, message.encryption_key}
+    if len(known) < 2 or any(
+        other.mask_key in known or other.encryption_key in known for other in earlier
+    ):
         raise ProtocolAbort("secagg/key-duplicate", "one key was advertised twice")
 
 

@@ -280,13 +280,17 @@ class SiteRound:
             raise ProtocolAbort("secagg/repeated", "this message was answered already")
         try:
             if kind and earlier:
-                raise ProtocolAbort(_SECOND[kind], f"another {kind.title} was answered already")
+                _refuse_second(kind)
             yield
         except ProtocolAbort as abort:
             self.abort(abort.code)
             raise
         if kind:
             self._answered[kind] = found
+
+
+def _refuse_second(kind: MessageKind) -> NoReturn:
+    raise ProtocolAbort(_SECOND[kind], f"another {kind.title} was answered already")
 
 
 def _own_place(identity: SigningIdentity, public_keys: tuple[bytes, ...]) -> int:

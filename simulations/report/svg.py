@@ -75,6 +75,7 @@ _STYLE: Any = {  # matplotlib types the keys, differently in each version
     "ytick.labelcolor": INK,
     "lines.linewidth": 1.8,
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a dollar in a name is a dollar
 }
 
 # What is of no use, or harmful, inside a page: a style for all elements, ids that several pictures

@@ -9,6 +9,7 @@ from recommons.simulations.units import epsilon_text, factor_text, small_text
 __all__ = [
     "ASSUMED_PUBLIC",
     "Way",
+    "accountant_name",
     "counted",
     "gain_of_site",
     "gain_sentence",
@@ -163,6 +164,17 @@ def _percent_below_certainty(doubt: float) -> str:
     digits = max(0, -math.floor(math.log10(doubt)) - 2)
     kept = math.floor(doubt * 10.0 ** (digits + 2)) / 10.0 ** (digits + 2)
     return f"{(1 - kept) * 100:.{digits}f} %"
+
+
+def accountant_name(report: Report) -> str:
+    """The accountant of the headline, for people."""
+    return _ACCOUNTANTS.get(report.privacy.accountant, report.privacy.accountant)
+
+
+_ACCOUNTANTS = {
+    "gaussian": "by exact Gaussian composition",
+    "zcdp": "by zero-concentrated differential privacy",
+}
 
 
 def price_sentence(report: Report) -> str:

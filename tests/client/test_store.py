@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from recommons.client.store import SiteStore
 
+from recommons.client.store import SiteStore
 from recommons.common.errors import Refusal
 
 RUN = b"r" * 16

@@ -21,9 +21,9 @@ def interactions(rows: Rows, items: int) -> Interactions:
     return Interactions.from_pairs(users, columns, n_users=len(rows), n_items=items)
 
 
-def fixed(scores: npt.NDArray[np.float32]) -> Scorer:
+def fixed(matrix: npt.NDArray[np.floating]) -> Scorer:
     """A scorer that hands out the rows of a matrix in the order they are asked for."""
-    position = 0
+    position, scores = 0, matrix.astype(np.float32)
 
     def score(users: Interactions) -> npt.NDArray[np.float32]:
         nonlocal position
@@ -52,7 +52,8 @@ def cases(draw: st.DrawFn) -> tuple[npt.NDArray[np.float32], Rows, Rows]:
     role = st.lists(st.sampled_from(["none", "seen", "hidden"]), min_size=items, max_size=items)
     roles = [draw(role) for _ in range(users)]
     seen, hidden = (
-        [{i for i, r in enumerate(row) if r == name} for row in roles] for name in ("seen", "hidden")
+        [{i for i, r in enumerate(row) if r == name} for row in roles]
+        for name in ("seen", "hidden")
     )
     return np.array(scores, np.float32), seen, hidden
 
@@ -182,7 +183,9 @@ def test_shapes_that_do_not_agree_are_refused() -> None:
     with pytest.raises(InvalidInput):
         top_k(np.zeros((1, 2), np.float32), interactions([{0}, {1}], 2), 1)
     with pytest.raises(InvalidInput):
-        evaluate(fixed(np.zeros((1, 2), np.float32)), interactions([{0}], 2), interactions([{0}], 3))
+        evaluate(
+            fixed(np.zeros((1, 2), np.float32)), interactions([{0}], 2), interactions([{0}], 3)
+        )
 
 
 def test_two_thousand_items_are_ranked_as_numpy_ranks_them() -> None:

@@ -56,9 +56,7 @@ COUNTRIES = pl.Series(
 
 def by_country(sites: int, countries: pl.Series | None = COUNTRIES) -> dict[str, list[int]]:
     users = 8 if countries is None else len(countries)
-    population = partition(
-        "country", users, sites, np.random.default_rng(0), countries=countries
-    )
+    population = partition("country", users, sites, np.random.default_rng(0), countries=countries)
     return {site: population.users_of(site).tolist() for site in population.site_names}
 
 

@@ -1,5 +1,7 @@
 """Interactions: the canonical sparse form."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,11 +10,12 @@ from hypothesis import strategies as st
 from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput
 
+Case = tuple[int, int, list[tuple[int, int]]]
 SHAPES = st.tuples(st.integers(1, 8), st.integers(1, 9))
 
 
 @st.composite
-def pairs(draw: st.DrawFn) -> tuple[int, int, list[tuple[int, int]]]:
+def pairs(draw: st.DrawFn) -> Case:
     users, items = draw(SHAPES)
     pair = st.tuples(st.integers(0, users - 1), st.integers(0, items - 1))
     return users, items, draw(st.lists(pair, max_size=30))
@@ -25,18 +28,20 @@ def build(users: int, items: int, given_pairs: list[tuple[int, int]]) -> Interac
 
 def rows_of(interactions: Interactions) -> list[list[int]]:
     bounds = interactions.indptr
-    return [interactions.indices[a:b].tolist() for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [interactions.indices[a:b].tolist() for a, b in pairwise(bounds)]
 
 
 @given(pairs())
-def test_pairs_come_back_distinct_and_in_order(case: tuple[int, int, list[tuple[int, int]]]) -> None:
-    users, items, given_pairs = case
+def test_pairs_come_back_distinct_and_in_order(
+    case: Case,
+) -> None:
+    users, _, given_pairs = case
     expected = [sorted({i for u, i in given_pairs if u == row}) for row in range(users)]
     assert rows_of(build(*case)) == expected
 
 
 @given(pairs())
-def test_the_matrix_holds_exactly_the_pairs(case: tuple[int, int, list[tuple[int, int]]]) -> None:
+def test_the_matrix_holds_exactly_the_pairs(case: Case) -> None:
     users, items, given_pairs = case
     dense = np.zeros((users, items))
     for user, item in given_pairs:
@@ -45,9 +50,7 @@ def test_the_matrix_holds_exactly_the_pairs(case: tuple[int, int, list[tuple[int
 
 
 @given(pairs(), st.data())
-def test_taking_rows_keeps_each_row_whatever_the_order(
-    case: tuple[int, int, list[tuple[int, int]]], data: st.DataObject
-) -> None:
+def test_taking_rows_keeps_each_row_whatever_the_order(case: Case, data: st.DataObject) -> None:
     interactions = build(*case)
     chosen = data.draw(st.lists(st.integers(0, case[0] - 1), max_size=12))
     taken = interactions.take(np.array(chosen, np.int64))
@@ -57,9 +60,7 @@ def test_taking_rows_keeps_each_row_whatever_the_order(
 
 
 @given(pairs(), st.integers(1, 5))
-def test_batches_put_together_are_the_whole(
-    case: tuple[int, int, list[tuple[int, int]]], size: int
-) -> None:
+def test_batches_put_together_are_the_whole(case: Case, size: int) -> None:
     interactions = build(*case)
     parts = list(interactions.batches(size))
     assert [row for part in parts for row in rows_of(part)] == rows_of(interactions)

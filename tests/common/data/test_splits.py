@@ -1,5 +1,7 @@
 """Splits: strong generalisation, seeded, by time."""
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -21,7 +23,7 @@ def random_interactions(seed: int, users: int = 60, items: int = 40) -> Interact
 
 def sets(interactions: Interactions) -> list[set[int]]:
     bounds = interactions.indptr
-    return [set(interactions.indices[a:b].tolist()) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [set(interactions.indices[a:b].tolist()) for a, b in pairwise(bounds)]
 
 
 @given(st.integers(0, 10_000))
@@ -113,9 +115,7 @@ def test_too_few_users_with_enough_items_are_refused() -> None:
     ids=["a user too many", "a pair too few", "a hidden pair of a training user"],
 )
 def test_roles_that_do_not_fit_are_refused(of_user: list[int], hidden: list[bool]) -> None:
-    whole = Interactions.from_pairs(
-        np.array([0, 1, 1]), np.array([0, 0, 1]), n_users=2, n_items=2
-    )
+    whole = Interactions.from_pairs(np.array([0, 1, 1]), np.array([0, 0, 1]), n_users=2, n_items=2)
     flags: npt.NDArray[np.bool_] = np.array(hidden)
     with pytest.raises(InvalidInput):
         apply_roles(whole, Roles(of_user=np.array(of_user, np.int8), hidden=flags))

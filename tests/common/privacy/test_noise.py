@@ -4,6 +4,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from itertools import accumulate, pairwise
 
 import mpmath
@@ -178,6 +179,10 @@ def test_draws_are_like_those_of_the_exact_rejection_sampler() -> None:
     assert two_sample_p(sample(60_000, 5.0, key(4)), exact) < 1e-3
 
 
+def _next_of(words: Iterator[bytes], _count: int) -> bytes:
+    return next(words)
+
+
 @pytest.mark.parametrize("stddev", [1.0, 4.5, 4096.0])
 def test_a_word_equal_to_a_threshold_is_decided_by_the_lower_half(stddev: float) -> None:
     table = noise_table(stddev)
@@ -187,8 +192,8 @@ def test_a_word_equal_to_a_threshold_is_decided_by_the_lower_half(stddev: float)
     for rank in (0, 1, last // 3, last // 2, last - 1, last):
         high, low = divmod(thresholds[rank], 2**64)
         for lower_half in (0, max(low - 1, 0), low, min(low + 1, 2**64 - 1), 2**64 - 1):
-            words = iter([high, lower_half])
-            draw = sample(1, stddev, lambda _, words=words: next(words).to_bytes(8, "little"))
+            words = iter(word.to_bytes(8, "little") for word in (high, lower_half))
+            draw = sample(1, stddev, partial(_next_of, words))
             expected = bisect_right(thresholds, (high << 64) + lower_half)
             assert draw[0] == table.lowest + expected
             outcomes.add(expected)

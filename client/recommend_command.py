@@ -1,0 +1,174 @@
+"""What `recommons recommend` does once it is called; `commands` only names its options."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from recommons.client.recommendation_files import check_output, write_recommendations
+from recommons.client.recommending import Recommendation, basket_items
+from recommons.client.served_model import ServedModel, open_model
+from recommons.client.sources import ColumnNames, read_histories
+
+__all__ = ["recommend_for_basket", "recommend_for_users"]
+
+_REASONS = 2
+
+
+def recommend_for_basket(
+    folder: Path, items: str, k: int, *, site: str | None, why: bool, as_json: bool
+) -> None:
+    """Print recommendations for one basket.
+
+    Args:
+        folder: Output of a run.
+        items: Item ids, separated by commas.
+        k: Length of the list.
+        site: Recommend as this site would.
+        why: Name what in the basket speaks for each item.
+        as_json: Print JSON instead of a table.
+
+    Raises:
+        InvalidInput: No model there, or an item or site that is not known.
+    """
+    model = open_model(folder, site=site)
+    catalogue = model.recommender.catalogue
+    basket = basket_items(catalogue, _split(items, catalogue.item_ids))
+    found = model.recommender.for_basket(basket, k, reasons=_REASONS if why else 0)
+    named = [(catalogue.item_ids[item], catalogue.titles[item]) for item in basket.tolist()]
+    if as_json:
+        typer.echo(json.dumps(_as_json(model, named, found, why=why), ensure_ascii=False, indent=2))
+    else:
+        _print(Console(), model, named, found, why=why)
+
+
+def recommend_for_users(
+    folder: Path,
+    events: Path,
+    k: int,
+    output: Path,
+    *,
+    site: str | None,
+    columns: str | None,
+    as_json: bool,
+) -> None:
+    """Write recommendations for a file of users.
+
+    Args:
+        folder: Output of a run.
+        events: The users' events.
+        k: Length of each list.
+        output: The file to write.
+        site: Recommend as this site would.
+        columns: Unusual names of columns, as ``user_id=customer``.
+        as_json: Print what was done as JSON instead of a sentence.
+
+    Raises:
+        InvalidInput: No model there, events that cannot be read, or an output that cannot be
+            written.
+    """
+    check_output(output)
+    model = open_model(folder, site=site)
+    names = None if columns is None else ColumnNames.parse(columns)
+    histories = read_histories(events, model.recommender.catalogue, names=names)
+    users = histories.interactions
+    rows = write_recommendations(model.recommender.for_users(histories.user_ids, users, k), output)
+    without = int(np.count_nonzero(np.diff(users.indptr) == 0))
+    done = {
+        "output": str(output),
+        "users": users.n_users - without,
+        "rows": rows,
+        "users_without_known_items": without,
+        "events_on_unknown_items": histories.unknown_rows,
+    }
+    if as_json:
+        typer.echo(json.dumps(done, indent=2))
+        return
+    typer.echo(f"{output}: {rows:,} recommendations for {users.n_users - without:,} users")
+    if histories.unknown_rows:
+        typer.echo(
+            f"note: {histories.unknown_rows:,} events were on items that the model does not know, "
+            "and were left out",
+            err=True,
+        )
+    if without:
+        typer.echo(
+            f"note: {without:,} users have no item that the model knows, and get no list", err=True
+        )
+
+
+def _split(items: str, known: Sequence[str]) -> list[str]:
+    """Ids at the commas, unless the whole is one id that has a comma in it."""
+    if items in known:
+        return [items]
+    return [part for part in (part.strip() for part in items.split(",")) if part]
+
+
+def _as_json(
+    model: ServedModel,
+    basket: Sequence[tuple[str, str]],
+    found: Sequence[Recommendation],
+    *,
+    why: bool,
+) -> dict[str, Any]:
+    return {
+        "model": {
+            "name": model.name,
+            "plan_hash": model.metadata.plan_hash,
+            "epsilon": model.metadata.privacy.get("epsilon"),
+            "delta": model.metadata.privacy.get("delta"),
+        },
+        "site": model.site,
+        "basket": [{"item_id": item, "title": title} for item, title in basket],
+        "recommendations": [_item_json(item, why=why) for item in found],
+    }
+
+
+def _item_json(item: Recommendation, *, why: bool) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "rank": item.rank,
+        "item_id": item.item_id,
+        "title": item.title,
+        "score": item.score,
+    }
+    if why:
+        entry["because"] = [
+            {"item_id": reason.item_id, "title": reason.title, "score": reason.score}
+            for reason in item.because
+        ]
+    return entry
+
+
+def _print(
+    console: Console,
+    model: ServedModel,
+    basket: Sequence[tuple[str, str]],
+    found: Sequence[Recommendation],
+    *,
+    why: bool,
+) -> None:
+    """A table, after a line for each item of the basket."""
+    seen = "the global model" if model.site is None else f"site {model.site}"
+    console.print(Text(f"For this basket, {seen} recommends", style="bold"))
+    for item, title in basket:
+        console.print(Text("  ").append(item, style="cyan").append(f"  {title}"))
+    console.print()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("#", justify="right", style="dim")
+    table.add_column("item", style="cyan", no_wrap=True)
+    table.add_column("title", ratio=2)
+    table.add_column("score", justify="right")
+    if why:
+        table.add_column("because of", ratio=2, style="dim")
+    for entry in found:
+        row = [str(entry.rank), Text(entry.item_id), Text(entry.title), f"{entry.score:.3f}"]
+        if why:
+            row.append(Text("; ".join(r.title or r.item_id for r in entry.because)))
+        table.add_row(*row)
+    console.print(table)

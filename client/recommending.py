@@ -1,0 +1,199 @@
+"""Recommendations from a released model: for one basket, or for a file of users.
+
+A user's own items are never among them. Equal scores stand in the order of the catalogue, so that
+the same model and basket always give the same list.
+"""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from recommons.common.data.catalogue import Catalogue
+from recommons.common.data.interactions import Interactions
+from recommons.common.errors import InvalidInput
+from recommons.common.metrics import Scorer, top_k
+
+__all__ = ["RECOMMENDATION_SCHEMA", "Reason", "Recommendation", "Recommender", "basket_items"]
+
+RECOMMENDATION_SCHEMA: dict[str, type[pl.DataType]] = {
+    "user_id": pl.String,
+    "item_id": pl.String,
+    "rank": pl.Int32,
+    "score": pl.Float32,
+}
+
+_CELLS_A_BATCH = 1 << 22  # scores of a batch: 16 MiB
+_SUGGESTIONS = 3
+_ADDITIVE_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """What one item of the basket adds to a recommendation's score."""
+
+    item_id: str
+    title: str
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommendation:
+    """One recommended item.
+
+    Attributes:
+        rank: From 1.
+        item_id: The item.
+        title: Its title, empty where unknown.
+        score: The model's score; only its order means anything.
+        because: The items of the basket that speak for it most, best first; empty where the
+            score is not a sum over the basket.
+    """
+
+    rank: int
+    item_id: str
+    title: str
+    score: float
+    because: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recommender:
+    """A model ready to score.
+
+    Attributes:
+        catalogue: Its items.
+        score: From histories to scores.
+    """
+
+    catalogue: Catalogue
+    score: Scorer
+
+    def for_basket(
+        self, items: npt.NDArray[np.integer], k: int, *, reasons: int = 0
+    ) -> tuple[Recommendation, ...]:
+        """The k best items for a basket.
+
+        Args:
+            items: Positions of the basket's items in the catalogue.
+            k: Length of the list; shorter where the catalogue ends.
+            reasons: At most how many reasons to give for each.
+
+        Raises:
+            InvalidInput: k < 1.
+        """
+        basket = self._rows(items, np.zeros(len(items), np.int64), 1)
+        scores = self.score(basket)
+        best = top_k(scores, basket, k)[0]
+        best = best[best >= 0]
+        added = self._added(items, scores[0]) if reasons else None
+        return tuple(
+            Recommendation(
+                rank=rank,
+                item_id=self.catalogue.item_ids[item],
+                title=self.catalogue.titles[item],
+                score=float(scores[0, item]),
+                because=() if added is None else self._reasons(items, added[:, item], reasons),
+            )
+            for rank, item in enumerate(best.tolist(), start=1)
+        )
+
+    def for_users(self, user_ids: pl.Series, users: Interactions, k: int) -> Iterator[pl.DataFrame]:
+        """The k best items of each user, a batch of users at a time.
+
+        A user without a known item gets none: there is nothing to go by.
+
+        Args:
+            user_ids: One id a row of `users`.
+            users: Their histories.
+            k: Length of each list; shorter where the catalogue ends.
+
+        Yields:
+            Frames of `RECOMMENDATION_SCHEMA`, users in the order given, best items first.
+        """
+        known = np.flatnonzero(np.diff(users.indptr))
+        ids, item_ids = user_ids.gather(known), pl.Series(self.catalogue.item_ids)
+        size = max(1, _CELLS_A_BATCH // users.n_items)
+        for number, batch in enumerate(users.take(known).batches(size)):
+            scores = self.score(batch)
+            best = top_k(scores, batch, k)
+            rows, places = np.nonzero(best >= 0)
+            items = best[rows, places]
+            yield pl.DataFrame(
+                {
+                    "user_id": ids.gather(rows + number * size),
+                    "item_id": item_ids.gather(items),
+                    "rank": (places + 1).astype(np.int32),
+                    "score": scores[rows, items].astype(np.float32, copy=False),
+                },
+                schema=RECOMMENDATION_SCHEMA,
+            )
+
+    def _rows(
+        self, items: npt.NDArray[np.integer], rows: npt.NDArray[np.integer], n_rows: int
+    ) -> Interactions:
+        return Interactions.from_pairs(rows, items, n_users=n_rows, n_items=len(self.catalogue))
+
+    def _added(
+        self, items: npt.NDArray[np.integer], total: npt.NDArray[np.floating]
+    ) -> npt.NDArray[np.float32] | None:
+        """Each basket item's own scores, if those of the basket are their sum; otherwise None."""
+        alone = self.score(self._rows(items, np.arange(len(items)), len(items)))
+        finite = np.isfinite(total)
+        error = np.abs(alone.sum(axis=0) - total)[finite].max(initial=0.0)
+        scale = np.abs(total[finite]).max(initial=0.0)
+        return alone if error <= _ADDITIVE_TOLERANCE * scale else None
+
+    def _reasons(
+        self, items: npt.NDArray[np.integer], added: npt.NDArray[np.floating], count: int
+    ) -> tuple[Reason, ...]:
+        order = np.argsort(-added, kind="stable")[:count]
+        return tuple(
+            Reason(
+                item_id=self.catalogue.item_ids[items[row]],
+                title=self.catalogue.titles[items[row]],
+                score=float(added[row]),
+            )
+            for row in order.tolist()
+            if added[row] > 0
+        )
+
+
+def basket_items(catalogue: Catalogue, basket: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Positions of the items a caller typed, ascending and distinct.
+
+    Raises:
+        InvalidInput: An item is not in the catalogue; names it, and the nearest that are. (It is
+            what the caller typed, not a user's data.)
+    """
+    if not basket:
+        raise InvalidInput("input/argument", "items is empty; required: at least one item id")
+    for item in basket:
+        if item not in catalogue.index:
+            raise InvalidInput(
+                "recommend/unknown-item",
+                f"items has {item!r}, which is not in the catalogue; {_nearest(catalogue, item)}",
+            )
+    return np.unique(np.array([catalogue.index[item] for item in basket], np.int64))
+
+
+def _nearest(catalogue: Catalogue, typed: str) -> str:
+    """Ids that look like what was typed, or whose titles hold or resemble it."""
+    wanted = typed.casefold()
+    titles = [title.casefold() for title in catalogue.titles]
+    found = [position for position, title in enumerate(titles) if wanted and wanted in title]
+    for pool in (catalogue.item_ids, titles):
+        close = difflib.get_close_matches(
+            typed if pool is catalogue.item_ids else wanted, pool, n=_SUGGESTIONS, cutoff=0.7
+        )
+        found += [pool.index(word) for word in close if word]
+    named = [_named(catalogue, position) for position in dict.fromkeys(found)]
+    return f"near it: {', '.join(named[:_SUGGESTIONS])}" if named else "nothing is near it"
+
+
+def _named(catalogue: Catalogue, position: int) -> str:
+    title = catalogue.titles[position]
+    return catalogue.item_ids[position] + (f" ({title})" if title else "")

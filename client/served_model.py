@@ -1,0 +1,114 @@
+"""A model opened for recommending: the federation's, or the same with one site's own data.
+
+What a site's recommendations show its own users about its other users lies outside the
+federation's guarantee (the threat model says so); the global model alone lies inside it.
+"""
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recommons.client.recommending import Recommender
+from recommons.client.release_files import read_release
+from recommons.client.sources import read_histories
+from recommons.common.data.catalogue import Catalogue
+from recommons.common.data.interactions import Interactions
+from recommons.common.errors import InvalidInput
+from recommons.common.models.local import served_scorer
+from recommons.common.models.release import ReleaseMetadata
+from recommons.common.models.scoring import global_model
+
+__all__ = ["ServedModel", "SiteData", "load_site", "open_model"]
+
+_EVENTS, _SERVING = "events.parquet", "serving.json"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ServedModel:
+    """A model ready to recommend.
+
+    Attributes:
+        name: The model's name, e.g. ``als``.
+        metadata: What was released with it.
+        recommender: It, over its catalogue.
+        site: The site whose data it includes; None for the global model.
+    """
+
+    name: str
+    metadata: ReleaseMetadata
+    recommender: Recommender
+    site: str | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SiteData:
+    """What a site adds to the global model.
+
+    Attributes:
+        interactions: Its own users' histories, over the model's catalogue.
+        settings: What it chose on its own users (κ, λ, ρ); never sent.
+    """
+
+    interactions: Interactions = field(repr=False)
+    settings: Mapping[str, Any]
+
+
+def open_model(folder: Path, *, site: str | None = None) -> ServedModel:
+    """Open the model that a run left.
+
+    Args:
+        folder: Output of a run.
+        site: Add this site's own data, as it does to serve its users.
+
+    Raises:
+        InvalidInput: There is no sound model, or no such site.
+        DataError: The site's own events cannot be read.
+    """
+    release, metadata = read_release(folder / "model")
+    catalogue = Catalogue(
+        item_ids=metadata.item_ids,
+        titles=metadata.titles,
+        inferred=metadata.catalogue_assumed_public,
+    )
+    # The site is looked up first: inverting the global model takes seconds.
+    own = None if site is None else load_site(folder, site, catalogue)
+    shared = global_model(release)
+    scorer = shared.scorer if own is None else served_scorer(shared, own.interactions, own.settings)
+    return ServedModel(
+        name=release.model,
+        metadata=metadata,
+        recommender=Recommender(catalogue=catalogue, score=scorer.score),
+        site=site,
+    )
+
+
+def load_site(folder: Path, name: str, catalogue: Catalogue) -> SiteData:
+    """Read what a site adds to the model: its own events and what it chose for its own scores.
+
+    Args:
+        folder: Output of a run.
+        name: Of the site.
+        catalogue: The model's items.
+
+    Raises:
+        InvalidInput: There is no such site, or it has not chosen how to serve.
+        DataError: Its events cannot be read.
+    """
+    sites = folder / "sites"
+    known = sorted(path.parent.name for path in sites.glob(f"*/{_SERVING}"))
+    # Compared with the folders that are there, so that no name can lead out of them.
+    if name not in known:
+        near = difflib.get_close_matches(name, known) or known[:5]
+        choice = f"one of {', '.join(near)}" if near else "a run whose sites have chosen"
+        raise InvalidInput(
+            "recommend/unknown-site", f"site is {name!r}; required: {choice}, in {sites}"
+        )
+    try:
+        settings = json.loads((sites / name / _SERVING).read_bytes())
+    except ValueError as error:
+        raise InvalidInput("site/folder", f"{sites / name / _SERVING} is not JSON") from error
+    histories = read_histories(sites / name / _EVENTS, catalogue)
+    return SiteData(interactions=histories.interactions, settings=settings)

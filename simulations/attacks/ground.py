@@ -1,0 +1,121 @@
+"""A small federation on a disk, whose sum shows who was counted, and how often.
+
+Five sites, one of which may collude; at least four must survive. Each site has one user, and each
+user has one item of their own: without noise, round 0 sums to one-hot vectors, and a site counted
+twice or left out is visible at its coordinate.
+"""
+
+import secrets
+import shutil
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from recommons.client.enrolment import accept_federation
+from recommons.common.data.catalogue import Catalogue
+from recommons.common.data.dataset import Dataset
+from recommons.common.data.interactions import Interactions
+from recommons.common.federation import Federation
+from recommons.common.models.interface import PublicFigures
+from recommons.common.models.registry import new_model
+from recommons.common.plan import Plan
+from recommons.common.secagg.identity import SigningIdentity
+from recommons.common.secagg.roster import Roster
+from recommons.server.folder import CoordinatorFolder
+from recommons.server.planning import Wish, make_plan, specs_for
+from recommons.simulations.attacks.stage import Stage
+from recommons.simulations.founding import Found, found_federation, simulated_policy
+
+__all__ = ["SITES", "Ground"]
+
+SITES = tuple(f"site-{place}" for place in range(5))
+_SURVIVORS, _COLLUDING = 4, 1
+_FACTORS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """A founded federation to take copies of; nothing is attacked in the original.
+
+    Attributes:
+        folder: Of `coordinator` and `sites`.
+        federation_key: The federation's offline key, for attacks by whoever holds it.
+    """
+
+    folder: Path
+    federation_key: SigningIdentity
+
+    @classmethod
+    def found(cls, folder: Path, *, epsilon: float = inf, spare_attempts: int = 3) -> "Ground":
+        """Make the folders.
+
+        Args:
+            folder: An empty or new one.
+            epsilon: Infinite for sums without noise.
+            spare_attempts: Attempts beyond one a round that the plan pays for.
+        """
+        dataset = _one_item_each()
+        declared = dict.fromkeys(SITES, 10)
+        wish = Wish(
+            epsilon=epsilon,
+            delta=1e-5,
+            colluding=_COLLUDING,
+            min_survivors=_SURVIVORS,
+            spare_attempts=spare_attempts,
+        )
+        figures = PublicFigures(
+            declared_users=declared, n_items=len(dataset.catalogue), epsilon=epsilon
+        )
+        model = new_model("als", dataset.catalogue, figures, dim=_FACTORS)
+        specs = specs_for(model, declared, wish)
+
+        def plan(roster: Roster) -> Plan:
+            return make_plan(model, dataset.catalogue, roster, declared, wish, specs)
+
+        own_users = {site: np.array([place]) for place, site in enumerate(SITES)}
+        found = found_federation(folder, dataset, own_users, plan, simulated_policy(wish))
+        ground = cls(folder=folder, federation_key=_known_federation_key(found))
+        with Stage(found=found, federation_key=ground.federation_key) as stage:
+            stage.join()
+        return ground
+
+    def stage(self, folder: Path) -> Stage:
+        """A copy with its sites opened and joined, for one attack; close it after use."""
+        shutil.copytree(self.folder, folder)
+        coordinator = CoordinatorFolder.open(folder / "coordinator")
+        found = Found(
+            coordinator=coordinator, sites={site: folder / "sites" / site for site in SITES}
+        )
+        return Stage(found=found, federation_key=self.federation_key)
+
+
+def _known_federation_key(found: Found) -> SigningIdentity:
+    """Sign the roster again with a key that attacks may hold; founding keeps none."""
+    key = SigningIdentity(secrets.token_bytes(32))
+    pinned = found.coordinator.federation
+    federation = Federation(
+        signed_roster=pinned.roster.sign(key),
+        federation_key=key.public_key,
+        coordinator_key=pinned.coordinator_key,
+    )
+    for site in found.sites.values():
+        accept_federation(site, federation)
+    (found.coordinator.folder / "federation.json").write_bytes(federation.to_bytes())
+    return key
+
+
+def _one_item_each() -> Dataset:
+    """User k has item k; one item is nobody's."""
+    users = len(SITES)
+    items = tuple(f"item-{place}" for place in range(users + 1))
+    return Dataset(
+        name="one item each",
+        catalogue=Catalogue(item_ids=items, titles=("",) * len(items)),
+        user_ids=pl.Series([f"user-{place}" for place in range(users)]),
+        interactions=Interactions.from_pairs(
+            np.arange(users), np.arange(users), n_users=users, n_items=len(items)
+        ),
+    )

@@ -1,0 +1,255 @@
+"""The coordinator's seat: what it says to real sites, what they answer, what they keep.
+
+Sites here are what they are in deployment, `recommons.client.site.Site` folders answered for by
+`recommons.client.rounds.answer`, without a transport between. A coordinator may be as honest as
+the steps below or send whatever it likes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from recommons.client.rounds import answer
+from recommons.client.site import Site
+from recommons.common.errors import RecommonsError
+from recommons.common.federation import sign_announcement
+from recommons.common.hashing import canonical_json
+from recommons.common.models.state import arrays_to_bytes
+from recommons.common.plan import Plan
+from recommons.common.secagg.context import Context
+from recommons.common.secagg.coordinator import CoordinatorRound
+from recommons.common.secagg.identity import SigningIdentity
+from recommons.common.secagg.parameters import RoundParameters
+from recommons.common.secagg.ring import VectorShape
+from recommons.common.wire import Envelope, Exchange
+from recommons.simulations.attacks.traces import Traces
+from recommons.simulations.founding import Found
+
+__all__ = ["STATE", "STEPS", "Answered", "Said", "Stage"]
+
+STEPS: tuple[Exchange, ...] = ("advertise", "shares", "masked", "sign", "reveal")
+STATE = arrays_to_bytes({})
+"""The public state of round 0."""
+
+
+class Answered(Exception):  # noqa: N818 - the news is the answer
+    """A site answered what it had to refuse."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """One reply that left a site."""
+
+    site: str
+    exchange: Exchange
+    context: bytes
+    reply: bytes = field(repr=False)
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """A coordinator before five joined sites.
+
+    Attributes:
+        found: The folders.
+        federation_key: The federation's offline key.
+        said: Every reply that left a site, in order.
+        sites: The opened sites.
+    """
+
+    found: Found
+    federation_key: SigningIdentity
+    said: list[Said] = field(default_factory=list)
+    sites: dict[str, Site] = field(default_factory=dict)
+    traces: dict[str, Traces] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.run_id, self.plan = self.found.coordinator.run_id, self.found.coordinator.plan
+        for site, folder in self.found.sites.items():
+            self.sites[site] = Site.open(folder)
+            self.traces[site] = Traces(folder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for site in self.sites.values():
+            site.store.close()
+
+    def ask(
+        self,
+        site: str,
+        exchange: Exchange,
+        body: bytes = b"",
+        *,
+        round: int = 0,
+        attempt: int = 0,
+        run_id: bytes | None = None,
+    ) -> bytes:
+        """A site's reply to one request.
+
+        Raises:
+            RecommonsError: The site refused.
+        """
+        envelope = Envelope(
+            run_id=run_id or self.run_id, exchange=exchange, round=round, attempt=attempt
+        )
+        try:
+            reply = answer(self.sites[site], envelope, body)
+        finally:
+            self.traces[site].look(self.sites[site])
+        context = self.context(round, attempt).hash
+        self.said.append(Said(site=site, exchange=exchange, context=context, reply=reply))
+        return reply
+
+    def refusal(
+        self,
+        site: str,
+        exchange: Exchange,
+        body: bytes = b"",
+        *,
+        round: int = 0,
+        attempt: int = 0,
+        run_id: bytes | None = None,
+    ) -> str:
+        """The code under which a site refuses.
+
+        Raises:
+            Answered: It did not.
+        """
+        try:
+            self.ask(site, exchange, body, round=round, attempt=attempt, run_id=run_id)
+        except RecommonsError as refused:
+            return refused.code
+        raise Answered(f"{site} answered {exchange}")
+
+    def announcement(self, plan: Plan | None = None) -> bytes:
+        """A plan under the coordinator's signature, for this run."""
+        return sign_announcement(plan or self.plan, self.run_id, self.found.coordinator.identity)
+
+    def join(self) -> None:
+        """Announce the plan to every site."""
+        for site in self.plan.cohort:
+            self.ask(site, "join", self.announcement())
+
+    def restart(self, site: str) -> None:
+        """Close a site and open it again from its folder."""
+        self.sites[site].store.close()
+        self.sites[site] = Site.open(self.found.sites[site])
+
+    def backup(self, site: str) -> bytes:
+        """A site's database as it is now."""
+        return (self.found.sites[site] / "site.db").read_bytes()
+
+    def restore(self, site: str, backup: bytes) -> None:
+        """Put an older database in place of the site's and restart it."""
+        self.sites[site].store.close()
+        (self.found.sites[site] / "site.db").write_bytes(backup)
+        self.sites[site] = Site.open(self.found.sites[site])
+
+    def context(self, round: int = 0, attempt: int = 0) -> Context:
+        """What an attempt of this run is bound to."""
+        return Context(
+            federation=self.plan.federation,
+            run=self.run_id,
+            round_index=round,
+            attempt=attempt,
+            cohort=self.plan.cohort,
+            roster_hash=self.found.coordinator.federation.roster.hash,
+            plan_hash=self.plan.hash(),
+        )
+
+    @property
+    def parameters(self) -> RoundParameters:
+        """N, c and M."""
+        return RoundParameters(
+            sites=len(self.plan.cohort),
+            colluding=self.plan.privacy.colluding,
+            survivors=self.plan.privacy.min_survivors,
+        )
+
+    def shape(self, round: int = 0) -> VectorShape:
+        """The masked vector's."""
+        spec = self.plan.specs()[round]
+        return VectorShape(size=spec.size, bits=spec.ring_bits)
+
+    def spec(self, round: int = 0) -> bytes:
+        """The round's mechanism as it travels."""
+        return canonical_json(self.plan.specs()[round].to_json())
+
+    def protocol(self, round: int = 0, attempt: int = 0) -> CoordinatorRound:
+        """A coordinator that keeps to the protocol."""
+        return CoordinatorRound(
+            context=self.context(round, attempt),
+            parameters=self.parameters,
+            shape=self.shape(round),
+            roster=self.found.coordinator.federation.roster,
+            spec=self.spec(round),
+        )
+
+    def before(
+        self,
+        exchange: Exchange,
+        *,
+        attempt: int = 0,
+        without: Iterable[str] = (),
+        protocol: CoordinatorRound | None = None,
+    ) -> CoordinatorRound:
+        """Play honestly until the messages of `exchange` are ready to be sent.
+
+        Args:
+            exchange: Where to stop.
+            attempt: Which attempt.
+            without: Sites that are not asked (colluders answer for themselves).
+            protocol: Go on with this one.
+        """
+        protocol = protocol or self.protocol(attempt=attempt)
+        for step in STEPS[_place(protocol) : STEPS.index(exchange)]:
+            self.exchange(protocol, step, attempt=attempt, without=without)
+            self.close(protocol)
+        return protocol
+
+    def exchange(
+        self,
+        protocol: CoordinatorRound,
+        step: Exchange,
+        *,
+        attempt: int = 0,
+        without: Iterable[str] = (),
+    ) -> None:
+        """Ask every site that has not answered a step, and hand its answer to the protocol."""
+        for site in protocol.awaiting:
+            if site not in set(without):
+                body = b"" if step == "advertise" else protocol.message_for(site)
+                protocol.receive(site, self.ask(site, step, body, attempt=attempt))
+
+    def close(self, protocol: CoordinatorRound) -> None:
+        """Close whatever step the protocol is at."""
+        closings = (
+            lambda: protocol.close_advertise(STATE),
+            protocol.close_shares,
+            protocol.close_masked,
+            protocol.close_signatures,
+        )
+        closings[_place(protocol)]()
+
+    def revealed(self) -> tuple[str, ...]:
+        """Sites that revealed shares."""
+        return tuple(said.site for said in self.said if said.exchange == "reveal")
+
+    def holds_state(self, site: str, attempt: int = 0) -> bool:
+        """Whether a site still holds an attempt's secrets."""
+        opened = self.sites[site]
+        with opened.store.transaction() as transaction:
+            return opened.store.state(transaction, self.context(0, attempt).hash) is not None
+
+
+def _place(protocol: CoordinatorRound) -> int:
+    """Which of the five collections this is; they are the odd ones of the nine steps."""
+    return protocol.step // 2

@@ -1,0 +1,102 @@
+"""`recommons simulate`: options in, files and a summary out."""
+
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from recommons.common.errors import InvalidInput
+from recommons.simulations.progress import open_display
+from recommons.simulations.report.schema import report_json
+from recommons.simulations.report.summary import print_summary
+from recommons.simulations.settings import SimulationSettings
+
+__all__ = ["run_simulation"]
+
+_RUNS = Path("runs")
+
+
+def run_simulation(
+    plan: Path | None,
+    options: Mapping[str, Any],
+    *,
+    output: Path | None,
+    resume: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Run the command.
+
+    Args:
+        plan: A settings file, or None.
+        options: Options by the name of their setting; None where not given.
+        output: The output folder, or None for the next free one.
+        resume: Go on with the run in `output`.
+        as_json: Print the report instead of the summary.
+        quiet: Show no progress.
+
+    Raises:
+        RecommonsError: The options are not admissible, or the run failed.
+    """
+    _calm_flower()
+    from recommons.simulations.simulate import open_output, simulate
+
+    if resume:
+        given = [name for name, value in options.items() if value is not None]
+        if output is None or plan is not None or given:
+            raise InvalidInput("run/resume", "--resume goes with --output alone")
+        folder = output
+        settings = open_output(folder, None)
+    else:
+        folder = output or _next_folder()
+        settings = open_output(folder, SimulationSettings.load(plan, _values(options)))
+    # With --json, standard output is the report alone; progress goes to standard error anyway.
+    with open_display(Console(stderr=True), quiet=quiet or as_json) as display:
+        outcome = simulate(settings, folder, display, command=shlex.join(_command_line()))
+    if as_json:
+        sys.stdout.write(report_json(outcome.report))
+        return
+    print_summary(
+        outcome.report,
+        Console(),
+        folder=folder,
+        example_items=",".join(outcome.example_items),
+    )
+
+
+def _values(options: Mapping[str, Any]) -> dict[str, Any]:
+    values = dict(options)
+    if values.get("columns") is not None:
+        values["columns"] = _columns(values["columns"])
+    return values
+
+
+def _columns(text: str) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    if not all(name and sign and column for name, sign, column in pairs):
+        raise InvalidInput(
+            "run/settings", f"--columns is {text!r}; required: FIELD=NAME, separated by commas"
+        )
+    return {name.strip(): column.strip() for name, _, column in pairs}
+
+
+def _next_folder() -> Path:
+    taken = {path.name for path in _RUNS.glob("[0-9][0-9][0-9]")}
+    free = next(f"{number:03d}" for number in range(1, 1000) if f"{number:03d}" not in taken)
+    return _RUNS / free
+
+
+def _command_line() -> list[str]:
+    return ["recommons", *sys.argv[1:]]
+
+
+def _calm_flower() -> None:
+    """No telemetry, no update check, and Flower's log lines only where something is wrong."""
+    os.environ["FLWR_TELEMETRY_ENABLED"] = "0"
+    os.environ["FLWR_DISABLE_UPDATE_CHECK"] = "1"
+    logging.getLogger("flwr").setLevel(logging.WARNING)

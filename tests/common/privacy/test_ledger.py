@@ -1,0 +1,442 @@
+"""The ledger: what it accepts, and every way to tamper with it, detected and located."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recommons.common.errors import InvalidInput, LedgerError
+from recommons.common.hashing import canonical_json, framed
+from recommons.common.privacy.events import GaussianSumRelease
+from recommons.common.privacy.ledger import (
+    ENTRY_DOMAIN,
+    Chain,
+    Head,
+    split_lines,
+    verify_chain,
+)
+from recommons.common.privacy.ledger_entries import KINDS
+from recommons.common.privacy.ledger_line import is_canonical
+
+HASH = "ab" * 32
+SIGNATURE = "cd" * 64
+ATTEMPT = {"run": "run-1", "round": 0, "attempt": 0, "context": HASH}
+EVENT = GaussianSumRelease(
+    round=0,
+    attempt=0,
+    block="factors",
+    size=81_600,
+    clip=1.0,
+    sensitivity=10_297,
+    noise_stddev=4096.0,
+    cohort=8,
+    min_survivors=7,
+    colluding=1,
+    ring_bits=32,
+).to_json()
+MEMBERS = [{"site": "site-1", "name": "Café du Nord", "public_key": HASH}]
+HEAD = {"writer": "site-1", "seq": 3, "head": HASH, "signature": SIGNATURE}
+BODIES: dict[str, dict[str, Any]] = {
+    "plan-accepted": {"run": "run-1", "plan": HASH, "epsilon": 8.0, "delta": 1e-6},
+    "plan-refused": {"plan": HASH, "code": "policy/epsilon", "reason": "epsilon is 8; at most 4"},
+    "round-refused": {
+        "run": "run-1",
+        "round": 1,
+        "attempt": 2,
+        "code": "policy/survivors",
+        "reason": "too few",
+    },
+    "reserved": {**ATTEMPT, "plan": HASH, "events": [EVENT]},
+    "released": {**ATTEMPT, "masked": HASH, "certificate": HASH, "events": [EVENT]},
+    "committed": ATTEMPT,
+    "aborted": {**ATTEMPT, "code": "secagg/too-few"},
+    "head-countersigned": HEAD,
+    "user-forgotten": {},
+    "budget-exhausted": {"window": "2026", "epsilon": 4, "delta": 1e-7},
+    "policy-changed": {"policy": HASH},
+    "roster-accepted": {"roster": HASH, "epoch": 2},
+    "roster": {"roster": HASH, "epoch": 1, "members": MEMBERS},
+    "plan": {"run": "run-1", "plan": HASH, "epsilon": None, "delta": None},
+    "round-opened": {**ATTEMPT, "cohort": ["site-1", "site-2"]},
+    "advertisements": {**ATTEMPT, "advertisements": HASH},
+    "certificate": {**ATTEMPT, "certificate": HASH, "survivors": ["site-1", "site-2"]},
+    "sum": {**ATTEMPT, "sum": HASH, "events": [EVENT]},
+    "round-aborted": {**ATTEMPT, "code": "secagg/too-few", "reason": "two of eight answered"},
+    "model-released": {
+        "run": "run-1",
+        "model": HASH,
+        "plan": HASH,
+        "epsilon": 7.999999,
+        "delta": 2.107e-4,
+        "accountant": "gaussian",
+    },
+    "run-ended": {"run": "run-1", "outcome": "complete", "heads": [HEAD]},
+}
+SITE_KINDS = ["plan-accepted", "reserved", "released", "committed", "head-countersigned"]
+COORDINATOR_KINDS = ["roster", "plan", "round-opened", "certificate", "sum", "run-ended"]
+
+
+class Writer:
+    """A writer with a key of its own."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._key = Ed25519PrivateKey.from_private_bytes(name.ljust(32, "x").encode())
+        self.public = self._key.public_key().public_bytes_raw()
+
+    def sign(self, domain: str, message: bytes) -> bytes:
+        return self._key.sign(framed(domain, message))
+
+    def write(self, kinds: list[str], chain: Chain | None = None) -> tuple[Chain, list[bytes]]:
+        chain, lines = chain or Chain.start(self.name), []
+        for kind in kinds:
+            time = f"2026-01-01T00:00:{chain.length:02d}Z"
+            chain, line = chain.append(kind=kind, body=BODIES[kind], time=time, sign=self.sign)
+            lines.append(line)
+        return chain, lines
+
+    def signed_again(self, line: bytes, **changes: Any) -> bytes:
+        """The line with changes, under this writer's signature."""
+        envelope = json.loads(line) | changes
+        envelope.pop("signature")
+        signature = self.sign(ENTRY_DOMAIN, canonical_json(envelope)).hex()
+        return canonical_json({**envelope, "signature": signature})
+
+
+SITE, COORDINATOR, THIEF = Writer("site-1"), Writer("coordinator"), Writer("thief")
+LEDGERS = [(SITE, SITE_KINDS * 2), (COORDINATOR, COORDINATOR_KINDS * 2)]
+both_sides = pytest.mark.parametrize(("writer", "kinds"), LEDGERS, ids=["site", "coordinator"])
+
+
+def fault(lines: list[bytes], by: Writer, **arguments: Any) -> tuple[str, int]:
+    """(code, line number) of the fault that `verify_chain` finds with the key of `by`."""
+    with pytest.raises(LedgerError) as caught:
+        verify_chain(lines, by.public, **arguments)
+    words = caught.value.message.split()
+    assert words[0] == "line"
+    return caught.value.code, int(words[1])
+
+
+def test_every_kind_of_entry_is_written_and_read_back() -> None:
+    assert set(BODIES) == set(KINDS)
+    chain, lines = SITE.write(sorted(BODIES))
+    entries = verify_chain([line + b"\n" for line in lines], SITE.public, writer="site-1")
+    assert [entry.kind for entry in entries] == sorted(BODIES)
+    assert [entry.seq for entry in entries] == list(range(len(BODIES)))
+    assert all(entry.body == BODIES[entry.kind] for entry in entries)
+    assert chain.head == Head(writer="site-1", seq=len(BODIES) - 1, hash=entries[-1].hash)
+    assert all(canonical_json(json.loads(line)) == line for line in lines)
+
+
+def test_a_chain_goes_on_from_its_last_line_alone() -> None:
+    chain, lines = SITE.write(SITE_KINDS)
+    resumed = Chain.resume(lines[-1] + b"\n")
+    assert resumed == chain
+    _, more = SITE.write(SITE_KINDS, resumed)
+    assert len(verify_chain(lines + more, SITE.public)) == 10
+
+
+def test_appending_leaves_the_chain_it_began_from_as_it_was() -> None:
+    chain, _ = SITE.write(SITE_KINDS)
+    before = replace(chain)
+    first = chain.append(
+        kind="user-forgotten", body={}, time="2026-01-01T00:00:00Z", sign=SITE.sign
+    )
+    again = chain.append(
+        kind="user-forgotten", body={}, time="2026-01-01T00:00:00Z", sign=SITE.sign
+    )
+    assert chain == before
+    assert first == again
+
+
+def test_an_empty_ledger_is_whole_until_someone_holds_a_head_of_it() -> None:
+    assert verify_chain([], SITE.public) == ()
+    assert Chain.start("site-1").head is None
+    head = Head(writer="site-1", seq=0, hash=bytes(32))
+    assert fault([], SITE, writer="site-1", heads=[head]) == ("ledger/truncated", 0)
+
+
+@both_sides
+def test_a_changed_value_is_found_at_its_line(writer: Writer, kinds: list[str]) -> None:
+    _, lines = writer.write(kinds)
+    for index in range(len(lines)):
+        changed = json.loads(lines[index]) | {"time": "2026-01-02T00:00:00Z"}
+        tampered = [*lines[:index], canonical_json(changed), *lines[index + 1 :]]
+        assert fault(tampered, writer) == ("ledger/changed", index + 1)
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_any_changed_byte_is_found_at_its_line(data: st.DataObject) -> None:
+    _, lines = SITE.write(SITE_KINDS)
+    index = data.draw(st.integers(0, len(lines) - 1))
+    place = data.draw(st.integers(0, len(lines[index]) - 1))
+    byte = data.draw(st.integers(0, 255).filter(lambda b: b != lines[index][place]))
+    line = lines[index][:place] + bytes([byte]) + lines[index][place + 1 :]
+    tampered = [*lines[:index], line, *lines[index + 1 :]]
+    assert fault(tampered, SITE, writer="site-1")[1] == index + 1
+
+
+@both_sides
+def test_missing_lines_are_found_where_they_are_missing(writer: Writer, kinds: list[str]) -> None:
+    _, lines = writer.write(kinds)
+    assert fault(lines[1:], writer) == ("ledger/gap", 1)
+    assert fault(lines[:3] + lines[5:], writer) == ("ledger/gap", 4)
+
+
+@both_sides
+def test_lines_out_of_order_are_found(writer: Writer, kinds: list[str]) -> None:
+    _, lines = writer.write(kinds)
+    swapped = [*lines[:2], lines[3], lines[2], *lines[4:]]
+    assert fault(swapped, writer) == ("ledger/reordered", 3)
+    moved = [*lines[1:], lines[0]]
+    assert fault(moved, writer) == ("ledger/reordered", 1)
+
+
+@both_sides
+def test_a_doubled_line_is_found(writer: Writer, kinds: list[str]) -> None:
+    _, lines = writer.write(kinds)
+    assert fault([*lines[:4], lines[3], *lines[4:]], writer) == ("ledger/duplicate", 5)
+    assert fault([*lines, lines[0]], writer) == ("ledger/duplicate", len(lines) + 1)
+
+
+@both_sides
+def test_lines_cut_off_at_the_end_are_found_by_a_head_that_others_hold(
+    writer: Writer, kinds: list[str]
+) -> None:
+    chain, lines = writer.write(kinds)
+    assert chain.head is not None
+    foreign = Head(writer="another", seq=99, hash=bytes(32))
+    assert len(verify_chain(lines, writer.public, heads=[foreign, chain.head])) == len(lines)
+    assert len(verify_chain(lines[:-1], writer.public)) == len(lines) - 1
+    for keep in (len(lines) - 1, 3):
+        found = fault(lines[:keep], writer, heads=[foreign, chain.head])
+        assert found == ("ledger/truncated", keep)
+
+
+@both_sides
+def test_a_second_history_from_an_old_backup_is_found(writer: Writer, kinds: list[str]) -> None:
+    chain, lines = writer.write(kinds)
+    old = Chain.resume(lines[4])
+    _, other = writer.write(["policy-changed"] * len(kinds), old)
+    assert chain.head is not None
+    assert fault(lines[:5] + other, writer, heads=[chain.head]) == ("ledger/fork", len(kinds))
+    # Spliced into the first history, it does not fit either.
+    assert fault([*lines[:5], other[0], *lines[6:]], writer) == ("ledger/fork", 7)
+    assert fault([*lines[:6], other[0], *lines[6:]], writer) == ("ledger/fork", 7)
+
+
+@both_sides
+def test_a_line_rewritten_by_its_own_writer_is_found_at_the_next(
+    writer: Writer, kinds: list[str]
+) -> None:
+    _, lines = writer.write(kinds)
+    rewritten = writer.signed_again(lines[2], time="2026-02-02T00:00:00Z")
+    assert fault([*lines[:2], rewritten, *lines[3:]], writer) == ("ledger/fork", 4)
+
+
+@both_sides
+def test_a_foreign_signature_is_found(writer: Writer, kinds: list[str]) -> None:
+    _, lines = writer.write(kinds[:3])
+    chain = Chain.resume(lines[-1])
+    chain, forged = chain.append(
+        kind="user-forgotten", body={}, time="2026-01-01T00:00:09Z", sign=THIEF.sign
+    )
+    _, rest = writer.write(kinds[:2], chain)
+    assert fault([*lines, forged, *rest], writer) == ("ledger/foreign-signature", 4)
+    assert fault([*lines, forged], writer) == ("ledger/changed", 4)
+
+
+@both_sides
+def test_a_foreign_ledger_is_found(writer: Writer, kinds: list[str]) -> None:
+    _, lines = writer.write(kinds)
+    _, others = THIEF.write(kinds)
+    assert fault(others, THIEF, writer=writer.name) == ("ledger/foreign-writer", 1)
+    assert fault(others, writer) == ("ledger/foreign-signature", 1)
+    assert fault([*lines[:2], others[2], *lines[3:]], writer) == ("ledger/foreign-writer", 3)
+    taken = [THIEF.signed_again(line, writer=writer.name) for line in others]
+    assert fault(taken, writer)[1] == 1
+
+
+def test_a_line_whose_signature_was_made_for_another_purpose_is_found() -> None:
+    def elsewhere(domain: str, message: bytes) -> bytes:
+        return SITE.sign(domain + "-else", message)
+
+    _, line = Chain.start("site-1").append(
+        kind="user-forgotten", body={}, time="2026-01-01T00:00:00Z", sign=elsewhere
+    )
+    assert fault([line], SITE) == ("ledger/changed", 1)
+
+
+REWRITINGS: dict[str, Callable[[bytes], bytes]] = {
+    "space after a colon": lambda line: line.replace(b'"seq":', b'"seq": '),
+    "leading space": lambda line: b" " + line,
+    "trailing space": lambda line: line + b" ",
+    "carriage return": lambda line: line + b"\r",
+    "two newlines": lambda line: line + b"\n\n",
+    "whole float": lambda line: line.replace(b'"version":1', b'"version":1.0'),
+    "negative zero": lambda line: line.replace(b'"round":0', b'"round":-0'),
+    "doubled member": lambda line: line.replace(b'"version":1', b'"version":1,"version":1'),
+    "needless escape": lambda line: line.replace(b"run-1", b"r\\u0075n-1"),
+    "not UTF-8": lambda line: line.replace(b"run-1", b"run-\xff"),
+    "members out of order": lambda line: json.dumps(
+        dict(reversed(json.loads(line).items())), separators=(",", ":")
+    ).encode(),
+    "endless nesting": lambda _: b"[" * 100_000,
+    "endless number": lambda _: b"1" * 10_000,
+    "lone surrogate": lambda _: b'{"a":"\\ud800"}',
+    "not a number": lambda _: b'{"a":NaN}',
+    "empty line": lambda _: b"",
+    "huge line": lambda _: b"x" * (5 << 20),
+}
+
+
+@pytest.mark.parametrize("name", sorted(REWRITINGS))
+def test_a_line_not_in_canonical_form_is_found(name: str) -> None:
+    rewrite = REWRITINGS[name]
+    _, lines = SITE.write(["plan-accepted", "committed", "committed"])
+    tampered = [lines[0], rewrite(lines[1]), lines[2]]
+    assert tampered[1] != lines[1]
+    assert fault(tampered, SITE) == ("ledger/not-canonical", 2)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": 2},
+        {"version": True},
+        {"kind": "something-else"},
+        {"kind": None},
+        {"seq": -1},
+        {"seq": 1.5},
+        {"seq": True},
+        {"writer": "a b"},
+        {"previous": "ab"},
+        {"previous": HASH.upper()},
+        {"time": "yesterday"},
+        {"time": "2026-01-01T00:00:00+01:00"},
+        {"body": []},
+        {"body": {}},
+        {"body": {**ATTEMPT, "user": "u-17"}},
+        {"body": ATTEMPT | {"round": -1}},
+        {"body": ATTEMPT | {"round": True}},
+        {"body": ATTEMPT | {"context": "ab"}},
+        {"note": "x"},
+    ],
+)
+def test_a_signed_line_of_another_schema_is_refused(changes: dict[str, Any]) -> None:
+    _, lines = SITE.write(["plan-accepted", "committed"])
+    assert fault([lines[0], SITE.signed_again(lines[1], **changes)], SITE) == ("ledger/schema", 2)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_required_field_is_required_and_no_other_is_taken(kind: str) -> None:
+    def append(body: dict[str, Any]) -> None:
+        Chain.start("site-1").append(
+            kind=kind, body=body, time="2026-01-01T00:00:00Z", sign=SITE.sign
+        )
+
+    append(BODIES[kind])
+    required, _ = KINDS[kind]
+    for name in required:
+        for body in (
+            {k: v for k, v in BODIES[kind].items() if k != name},
+            BODIES[kind] | {name: {"un": "expected"}},
+        ):
+            with pytest.raises(LedgerError, match=name) as caught:
+                append(body)
+            assert caught.value.code == "ledger/schema"
+    with pytest.raises(LedgerError, match="not known") as caught:
+        append(BODIES[kind] | {"user_4711": 1})
+    assert "4711" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "epsilon", [math.inf, math.nan, -1.0, 1e20, 2.0**60, 2**53, "8", True, [8]]
+)
+def test_a_number_that_json_does_not_carry_is_refused(epsilon: object) -> None:
+    body = BODIES["plan-accepted"] | {"epsilon": epsilon}
+    with pytest.raises(LedgerError):
+        Chain.start("site-1").append(
+            kind="plan-accepted", body=body, time="2026-01-01T00:00:00Z", sign=SITE.sign
+        )
+
+
+@given(epsilon=st.floats(0, 1e15), delta=st.floats(0, 1))
+def test_floats_come_back_as_they_were(epsilon: float, delta: float) -> None:
+    body = BODIES["plan-accepted"] | {"epsilon": epsilon, "delta": delta}
+    _, line = Chain.start("site-1").append(
+        kind="plan-accepted", body=body, time="2026-01-01T00:00:00Z", sign=SITE.sign
+    )
+    (entry,) = verify_chain([line], SITE.public)
+    assert (entry.body["epsilon"], entry.body["delta"]) == (epsilon, delta)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150)
+@given(value=JSON, indent=st.sampled_from([None, None, 1]), ascii_only=st.booleans())
+def test_the_quick_look_at_a_line_agrees_with_rfc_8785(
+    value: object, indent: int | None, ascii_only: bool
+) -> None:
+    """Lines are canonical exactly when the reference serialiser gives them back."""
+    try:
+        canonical = canonical_json(value)
+    except ValueError:
+        canonical = b""
+    written = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), indent=indent, ensure_ascii=ascii_only
+    ).encode(errors="surrogatepass")
+    for line in {canonical, written} - {b""}:
+        try:
+            again = canonical_json(json.loads(line)) == line
+        except ValueError:
+            again = False
+        assert is_canonical(line) == again
+
+
+def test_an_unknown_event_in_an_entry_is_refused() -> None:
+    for event in (EVENT | {"version": 2}, EVENT | {"size": 0}, "gaussian-sum"):
+        body = BODIES["reserved"] | {"events": [event]}
+        with pytest.raises(LedgerError, match="events"):
+            Chain.start("site-1").append(
+                kind="reserved", body=body, time="2026-01-01T00:00:00Z", sign=SITE.sign
+            )
+
+
+@pytest.mark.parametrize("time", ["", "2026-01-01", "2026-01-01 00:00:00Z", "2026-01-01T00:00:00"])
+def test_a_time_that_is_not_utc_in_rfc_3339_is_refused(time: str) -> None:
+    with pytest.raises(LedgerError, match="time"):
+        Chain.start("site-1").append(kind="user-forgotten", body={}, time=time, sign=SITE.sign)
+
+
+def test_a_writer_that_is_no_id_is_refused() -> None:
+    for name in ("", "a b", "é", "x" * 129):
+        with pytest.raises(InvalidInput, match="writer"):
+            Chain.start(name)
+
+
+def test_a_key_that_is_no_key_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="public_key"):
+        verify_chain([], b"short")
+
+
+def test_a_file_splits_into_lines_and_a_torn_last_line_is_found() -> None:
+    _, lines = SITE.write(SITE_KINDS)
+    data = b"".join(line + b"\n" for line in lines)
+    assert split_lines(data) == lines
+    assert split_lines(b"") == []
+    with pytest.raises(LedgerError, match="line 5") as caught:
+        split_lines(data[:-9])
+    assert caught.value.code == "ledger/truncated"
