@@ -167,7 +167,12 @@ def _print(
     if why:
         table.add_column("because of", ratio=2, style="dim")
     for entry in found:
-        row = [str(entry.rank), Text(entry.item_id), Text(entry.title), f"{entry.score:.3f}"]
+        row: list[str | Text] = [
+            str(entry.rank),
+            Text(entry.item_id),
+            Text(entry.title),
+            f"{entry.score:.3f}",
+        ]
         if why:
             row.append(Text("; ".join(r.title or r.item_id for r in entry.because)))
         table.add_row(*row)

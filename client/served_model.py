@@ -6,10 +6,8 @@ federation's guarantee (the threat model says so); the global model alone lies i
 
 import difflib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 from recommons.client.recommending import Recommender
 from recommons.client.release_files import read_release
@@ -17,11 +15,11 @@ from recommons.client.sources import read_histories
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput
-from recommons.common.models.local import served_scorer
 from recommons.common.models.release import ReleaseMetadata
-from recommons.common.models.scoring import global_model
+from recommons.common.models.scoring import GlobalModel, Scorer
+from recommons.common.models.site import SiteChoice, fit_site
 
-__all__ = ["ServedModel", "SiteData", "load_site", "open_model"]
+__all__ = ["ServedModel", "SiteData", "load_site", "open_model", "read_choice", "write_choice"]
 
 _EVENTS, _SERVING = "events.parquet", "serving.json"
 
@@ -49,11 +47,11 @@ class SiteData:
 
     Attributes:
         interactions: Its own users' histories, over the model's catalogue.
-        settings: What it chose on its own users (κ, λ, ρ); never sent.
+        choice: What it chose on its own users; never sent.
     """
 
     interactions: Interactions = field(repr=False)
-    settings: Mapping[str, Any]
+    choice: SiteChoice
 
 
 def open_model(folder: Path, *, site: str | None = None) -> ServedModel:
@@ -75,8 +73,10 @@ def open_model(folder: Path, *, site: str | None = None) -> ServedModel:
     )
     # The site is looked up first: inverting the global model takes seconds.
     own = None if site is None else load_site(folder, site, catalogue)
-    shared = global_model(release)
-    scorer = shared.scorer if own is None else served_scorer(shared, own.interactions, own.settings)
+    shared = GlobalModel(release=release)
+    scorer: Scorer = shared.scorer
+    if own is not None:
+        scorer = fit_site(shared, own.interactions, seed=0, choice=own.choice).served
     return ServedModel(
         name=release.model,
         metadata=metadata,
@@ -102,13 +102,34 @@ def load_site(folder: Path, name: str, catalogue: Catalogue) -> SiteData:
     # Compared with the folders that are there, so that no name can lead out of them.
     if name not in known:
         near = difflib.get_close_matches(name, known) or known[:5]
-        choice = f"one of {', '.join(near)}" if near else "a run whose sites have chosen"
+        required = f"one of {', '.join(near)}" if near else "a run whose sites have chosen"
         raise InvalidInput(
-            "recommend/unknown-site", f"site is {name!r}; required: {choice}, in {sites}"
+            "recommend/unknown-site", f"site is {name!r}; required: {required}, in {sites}"
         )
-    try:
-        settings = json.loads((sites / name / _SERVING).read_bytes())
-    except ValueError as error:
-        raise InvalidInput("site/folder", f"{sites / name / _SERVING} is not JSON") from error
+    choice = read_choice(sites / name / _SERVING)
     histories = read_histories(sites / name / _EVENTS, catalogue)
-    return SiteData(interactions=histories.interactions, settings=settings)
+    return SiteData(interactions=histories.interactions, choice=choice)
+
+
+def write_choice(site: Path, choice: SiteChoice) -> None:
+    """Keep in a site's folder what it chose for its own scores."""
+    (site / _SERVING).write_text(json.dumps(asdict(choice), indent=2) + "\n", encoding="utf-8")
+
+
+def read_choice(path: Path) -> SiteChoice:
+    """Read what `write_choice` wrote.
+
+    Raises:
+        InvalidInput: It is something else.
+    """
+    try:
+        values = json.loads(path.read_bytes())
+        names = {name.name for name in fields(SiteChoice)}
+        sound = values.keys() == names and all(
+            type(value) in (int, float) and 0 <= value < float("inf") for value in values.values()
+        )
+    except (ValueError, AttributeError):
+        sound = False
+    if not sound:
+        raise InvalidInput("site/folder", f"{path} is not what a site chose for its own scores")
+    return SiteChoice(**{name: float(value) for name, value in values.items()})

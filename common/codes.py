@@ -134,6 +134,8 @@ _LEDGER: dict[str, str] = {
 
 _MODEL: dict[str, str] = {
     "model/unknown": "Name a model that this version knows: als or ease.",
+    "model/catalogue-too-large": "Choose the model als, or raise the model's limit in the plan.",
+    "model/settings": "Use the settings of a plan made by this version, unchanged.",
 }
 
 _PLAN: dict[str, str] = {
@@ -171,6 +173,7 @@ _SITE: dict[str, str] = {
 
 _RUN: dict[str, str] = {
     "run/settings": "Correct the named option or key; `recommons simulate --help` lists them all.",
+    "bench/run": "Run the same `recommons simulate` by itself to see where it fails.",
     "run/attempts": "Plan more spare attempts, lower min_survivors, or bring the sites back.",
     "run/sites": "Wait until the sites of the cohort are connected, or plan a smaller cohort.",
     "run/refused": "Read each site's named refusal and change the plan or the site's policy.",

@@ -23,9 +23,9 @@ from recommons.common.data.interactions import Interactions
 from recommons.common.data.splits import Split
 from recommons.common.metrics import Evaluation, evaluate
 from recommons.common.models.interface import ModelRelease, NoisySum, PublicFigures
-from recommons.common.models.local import SiteModels
 from recommons.common.models.registry import new_model
-from recommons.common.models.scoring import Scorer, global_model, popularity_scorer
+from recommons.common.models.scoring import GlobalModel, Scorer, popularity_scorer
+from recommons.common.models.site import SiteChoice, fit_site
 from recommons.common.privacy.mechanism import BlockMechanism
 from recommons.simulations.populations import Population
 
@@ -54,7 +54,7 @@ class Evaluated:
     means: Mapping[str, Mapping[str, float]]
     by_site: Mapping[str, Mapping[str, Mapping[str, float]]]
     test_users: Mapping[str, int]
-    choices: Mapping[str, Mapping[str, Any]]
+    choices: Mapping[str, SiteChoice]
     example_items: tuple[str, ...]
 
 
@@ -70,15 +70,15 @@ def evaluate_sites(
         population: Which user is at which site.
         seed: Of the folds by which a site chooses its weights.
     """
-    shared, popular = global_model(release), popularity_scorer(release)
+    shared, popular = GlobalModel(release=release), popularity_scorer(release)
     test = split.test
     found: dict[str, dict[str, Evaluation]] = {}
-    choices: dict[str, Mapping[str, Any]] = {}
+    choices: dict[str, SiteChoice] = {}
     for number, site in enumerate(population.site_names):
         users = population.users_of(site)
         rows = np.flatnonzero(np.isin(test.users, users))
         own = dataset.interactions.take(np.intersect1d(users, split.train_users))
-        models = SiteModels.choose(shared, own, rng=np.random.default_rng((seed, number)))
+        models = fit_site(shared, own, seed=1000 * seed + number)
         scorers: dict[str, Scorer] = {
             "popularity": popular,
             "alone": models.alone,
@@ -143,7 +143,7 @@ def _central_ease(train: Interactions, catalogue: Catalogue) -> Scorer:
         name: NoisySum(values=values.astype(np.float64), stddev=0.0)
         for name, values in sums.items()
     }
-    return global_model(model.release((exact,))).scorer
+    return GlobalModel(release=model.release((exact,))).scorer
 
 
 def _much_bought(counts: npt.NDArray[Any], catalogue: Catalogue) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Self
@@ -268,4 +268,4 @@ def _leave_serving(folder: Path, evaluated: Evaluated) -> None:
     """Keep at each site what it chose for its own scores; `recommons recommend --site` reads it."""
     for site, choice in evaluated.choices.items():
         path = folder / "sites" / site / "serving.json"
-        path.write_text(json.dumps(choice, indent=2) + "\n")
+        path.write_text(json.dumps(asdict(choice), indent=2) + "\n")

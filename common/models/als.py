@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput
-from recommons.common.models.content import feature_blocks, principal_features, stack
+from recommons.common.models.content import feature_blocks, feature_table, principal_features
 from recommons.common.models.empirical_bayes import denoise
 from recommons.common.models.interface import (
     Arrays,
@@ -35,6 +36,7 @@ from recommons.common.models.item_step import (
     positive_part,
     user_ridge,
 )
+from recommons.common.models.kernel import FeatureKernel
 from recommons.common.models.triangles import packed_size, scales, triangle, unpack
 from recommons.common.models.user_step import UserBatch, unit_user_vectors, user_batches
 from recommons.common.privacy.mechanism import BlockMechanism
@@ -58,11 +60,15 @@ class AlsSettings:
     Attributes:
         dims: d of each round.
         round_shares: Each round's part of what is left of μ² after the counts; adds up to 1.
+        kernel_weight: κ of the global model's scores.
+        ridge: λ of the global model's scores.
         seed: Where item vectors start when there are no features.
     """
 
     dims: tuple[int, ...]
     round_shares: tuple[float, ...]
+    kernel_weight: float = 0.4
+    ridge: float = 2.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -119,12 +125,8 @@ class AlsModel:
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], catalogue: Catalogue) -> "AlsModel":
         """The very model that a plan's settings describe."""
-        options = AlsSettings(
-            dims=tuple(settings["dims"]),
-            round_shares=tuple(settings["round_shares"]),
-            seed=settings["seed"],
-        )
-        return cls(catalogue=catalogue, options=options)
+        values = {key: tuple(v) if isinstance(v, list) else v for key, v in settings.items()}
+        return cls(catalogue=catalogue, options=AlsSettings(**values))
 
     def rounds(self) -> tuple[tuple[BlockRequest, ...], ...]:
         """Round 0: ``counts``; then ``gram`` and ``factors`` in each round."""
@@ -173,33 +175,40 @@ class AlsModel:
     def release(self, done: Sequence[Sums]) -> ModelRelease:
         """Factors L with LLᵀ ≈ WᵀW off the diagonal, counts, and the features of the kernel."""
         denoised, gram = self._denoised(done)
-        table = self._table
         return ModelRelease(
             model=self.name,
             arrays={
                 "factors": (denoised @ matrix_power(gram, -0.5)).astype(np.float32),
                 "counts": done[0]["counts"].values,
-                "features_data": table.data.astype(np.float32),
-                "features_indices": table.indices.astype(np.int32),
-                "features_indptr": table.indptr.astype(np.int64),
+                **FeatureKernel(table=self._table).to_arrays(),
             },
             settings={
                 "users": max(float(np.trace(gram)), 1.0),
-                "features": table.shape[1],
+                "features": self._table.shape[1],
+                "normalised": True,
+                "kernel_weight": self.options.kernel_weight,
+                "ridge": self.options.ridge,
             },
         )
 
     @cached_property
-    def _table(self):
-        return stack(feature_blocks(self.catalogue))
+    def _table(self) -> sp.csr_array:
+        return feature_table(feature_blocks(self.catalogue), len(self.catalogue))
 
     @cached_property
     def _features(self) -> npt.NDArray[np.float64]:
         return principal_features(self._table, max(FEATURE_RANK, *self.options.dims))
 
     def _first_items(self, done: Sequence[Sums]) -> npt.NDArray[np.float64]:
-        dim = self.options.dims[0]
-        return first_items(self._features[:, :dim], done[0]["counts"].values)
+        """V₀: features first; where they are fewer than d, random columns from the plan's seed."""
+        counts, dim = done[0]["counts"].values, self.options.dims[0]
+        columns = self._features[:, :dim]
+        if columns.shape[1] < dim:
+            missing = (len(counts), dim - columns.shape[1])
+            drawn = np.random.default_rng(self.options.seed).standard_normal(missing)
+            scale = np.abs(columns).mean() if columns.shape[1] else 1.0
+            columns = np.hstack([columns, drawn * scale])
+        return first_items(columns, counts)
 
     def _next_items(self, done: Sequence[Sums]) -> npt.NDArray[np.float64]:
         denoised, gram = self._denoised(done)

@@ -14,7 +14,7 @@ none alike, are left out. Nothing here depends on anybody's events.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,7 @@ from recommons.common.models.text_features import (
     words_and_pairs,
 )
 
-__all__ = ["FeatureBlock", "feature_blocks", "principal_features", "stack"]
+__all__ = ["FeatureBlock", "feature_blocks", "feature_table", "principal_features"]
 
 LONG_TEXT_WORDS = 15
 MOST_COMMON = 0.3
@@ -77,15 +77,25 @@ def feature_blocks(catalogue: Catalogue) -> tuple[FeatureBlock, ...]:
     return tuple(block for block in blocks if _is_useful(block.matrix))
 
 
-def stack(
-    blocks: Sequence[FeatureBlock], weights: npt.NDArray[np.float64] | None = None
+def feature_table(
+    blocks: Sequence[FeatureBlock],
+    n_items: int,
+    weights: Mapping[str, float] | None = None,
 ) -> sp.csr_array:
-    """T: the blocks side by side, weighted, the mean squared row length 1 (or no columns)."""
-    if weights is None:
-        weights = np.array([WEIGHTS[block.view] for block in blocks])
-    parts = [b.matrix * w for b, w in zip(blocks, weights, strict=True) if w > 0]
+    """T: the blocks side by side, weighted, then scaled to a mean squared row length of 1.
+
+    Args:
+        blocks: The blocks; none gives a table without columns.
+        n_items: Number of rows.
+        weights: Weight by block name; by default the weight of the block's view.
+    """
+    parts = [sp.csr_array((n_items, 0))]
+    for block in blocks:
+        weight = WEIGHTS[block.view] if weights is None else weights[block.name]
+        parts.append(block.matrix * weight)
     table = sp.csr_array(sp.hstack(parts, format="csr"))
-    return table / np.sqrt(max(float(np.sum(table.data**2)) / table.shape[0], 1e-12))
+    mean = float(np.sum(table.data**2)) / n_items
+    return table / np.sqrt(mean) if mean > 0 else table
 
 
 def principal_features(table: sp.csr_array, rank: int) -> npt.NDArray[np.float64]:
@@ -94,6 +104,8 @@ def principal_features(table: sp.csr_array, rank: int) -> npt.NDArray[np.float64
     The sign of each column is fixed by its largest entry.
     """
     rank = min(rank, *table.shape)
+    if rank == 0:
+        return np.zeros((table.shape[0], 0))
     if rank >= min(table.shape) - 1:
         left, values, _ = np.linalg.svd(table.toarray(), full_matrices=False)
     else:

@@ -1,92 +1,77 @@
-"""What a site makes of its own users: its best model alone, and the model it serves.
+"""A Gram matrix plus a site's own users, for any weight of theirs.
 
-Nothing here ever leaves the site, so nothing here costs privacy.
+G + ρ WᵀW, inverted by a low-rank update where the site's users are few beside the catalogue's
+items, and outright where they are many.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
 from recommons.common.data.interactions import Interactions
-from recommons.common.metrics import evaluate
-from recommons.common.models.gram import GramEstimate
-from recommons.common.models.inverse import RankUpdate
-from recommons.common.models.scoring import EaseScorer, GlobalModel, Scorer
+from recommons.common.models.gram import GramSource
+from recommons.common.models.inverse import GramInverse, RankUpdate, dense_inverse
 
-__all__ = ["SiteModels"]
+__all__ = ["LocalGram", "local_gram", "weighted_rows"]
 
-OWN_WEIGHTS = (0.0, 0.05, 0.2, 0.5, 1.0)
-HIDDEN_SHARE = 0.2
-ALONE_KERNEL_WEIGHT, ALONE_RIDGE = 0.8, 3.0
+MOST_ROWS = 0.25
+"""Users as a share of items, above which a dense inverse costs less than an update."""
+
+
+class LocalGram(Protocol):
+    """G + ρ WᵀW."""
+
+    def inverse(self, weight: float) -> GramInverse:
+        """Its inverse for ρ = `weight` ≥ 0."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SiteModels:
-    """A site's two ways to recommend.
+class _FewRows:
+    update: RankUpdate
 
-    Attributes:
-        alone: Its own users and the public features.
-        served: The federation's model with its own users' co-occurrence.
-        choice: ρ, JSON.
+    def inverse(self, weight: float) -> GramInverse:
+        return self.update.weighted(weight) if weight > 0 else self.update.base
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _ManyRows:
+    source: GramSource
+    base: GramInverse
+    rows: sp.csr_array
+
+    def inverse(self, weight: float) -> GramInverse:
+        if weight == 0:
+            return self.base
+        gram = self.source.dense()
+        own = (self.rows.T @ self.rows).tocoo()
+        gram[own.row, own.col] += weight * own.data
+        return dense_inverse(gram)
+
+
+def local_gram(
+    source: GramSource, base: GramInverse, rows: sp.csr_array, *, dense: bool
+) -> LocalGram:
+    """Prepare G + ρ WᵀW.
+
+    Args:
+        source: G.
+        base: G⁻¹.
+        rows: W, shape ``(n, m)``.
+        dense: Whether dense m × m matrices are allowed.
     """
-
-    alone: Scorer
-    served: Scorer
-    choice: Mapping[str, Any]
-
-    @classmethod
-    def choose(cls, shared: GlobalModel, own: Interactions, *, rng: np.random.Generator) -> Self:
-        """Choose ρ on the site's own users."""
-        weight = _own_weight(shared, own, rng)
-        rows = _normalised(own)
-        counts = np.asarray(rows.sum(axis=0), np.float64)
-        estimate = GramEstimate(
-            counts=counts,
-            users=own.n_users,
-            factors=None,
-            table=shared.table,
-            kernel_weight=ALONE_KERNEL_WEIGHT,
-            ridge=ALONE_RIDGE,
-        )
-        alone = RankUpdate.of(estimate.inverse(shared.kernel), rows).weighted(1.0)
-        served = RankUpdate.of(shared.inverse, rows).weighted(weight)
-        return cls(
-            alone=EaseScorer(inverse=alone),
-            served=EaseScorer(inverse=served),
-            choice={"rho": weight},
-        )
+    if dense and rows.shape[0] > MOST_ROWS * rows.shape[1]:
+        return _ManyRows(source=source, base=base, rows=rows)
+    return _FewRows(update=RankUpdate.of(base, rows))
 
 
-def _own_weight(shared: GlobalModel, own: Interactions, rng: np.random.Generator) -> float:
-    fold = rng.permutation(own.n_users) % 2
-    totals = np.zeros(len(OWN_WEIGHTS))
-    for part in (0, 1):
-        update = RankUpdate.of(shared.inverse, _normalised(own.take(np.flatnonzero(fold != part))))
-        seen, hidden = _hide(own.take(np.flatnonzero(fold == part)), rng)
-        for place, weight in enumerate(OWN_WEIGHTS):
-            scorer = EaseScorer(inverse=update.weighted(weight))
-            found = evaluate(scorer.score, seen, hidden)
-            totals[place] += np.nansum(found.by_user["recall@20"])
-    return OWN_WEIGHTS[int(np.argmax(totals))]
-
-
-def _hide(users: Interactions, rng: np.random.Generator) -> tuple[Interactions, Interactions]:
-    hidden = rng.random(len(users.indices)) < HIDDEN_SHARE
-    return _only(users, ~hidden), _only(users, hidden)
-
-
-def _only(users: Interactions, keep: npt.NDArray[np.bool_]) -> Interactions:
-    rows = np.repeat(np.arange(users.n_users), np.diff(users.indptr))[keep]
-    return Interactions.from_pairs(
-        rows, users.indices[keep], n_users=users.n_users, n_items=users.n_items
-    )
-
-
-def _normalised(users: Interactions) -> sp.csr_array:
-    lengths = np.diff(users.indptr)
-    values = np.repeat(1 / np.sqrt(np.maximum(lengths, 1)), lengths).astype(np.float32)
-    return sp.csr_array((values, users.indices, users.indptr), shape=(users.n_users, users.n_items))
+def weighted_rows(users: Interactions, *, normalised: bool) -> sp.csr_array:
+    """W: each history, scaled to length one if `normalised`; float32 CSR."""
+    rows = users.matrix(np.float32)
+    if normalised:
+        lengths = np.diff(users.indptr)
+        rows.data /= np.repeat(np.sqrt(lengths), lengths).astype(np.float32)
+    return rows

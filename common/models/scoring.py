@@ -26,7 +26,7 @@ __all__ = [
     "popularity_scorer",
 ]
 
-Scores = npt.NDArray[np.floating]
+Scores = npt.NDArray[np.float32]
 
 MOST_DENSE_ITEMS = 12_000
 """Largest catalogue with a dense inverse: 576 MB in float32."""
@@ -58,12 +58,12 @@ class EaseScorer:
     inverse: GramInverse
 
     def score(self, users: Interactions) -> Scores:
-        """Scores, shape ``(n_users, n_items)``, in the precision of the inverse."""
+        """Scores, shape ``(n_users, n_items)``."""
         scores = self.inverse.product(users.matrix())
         scores /= -self.inverse.diagonal
         row = np.repeat(np.arange(users.n_users), np.diff(users.indptr))
         scores[row, users.indices] += 1  # takes the diagonal −Q_jj/Q_jj out again
-        return scores
+        return scores.astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -77,12 +77,7 @@ def sample(size: int, stddev: float, entropy: Entropy) -> Integers:
         InvalidInput: s or the key is not admissible, or the source returned too few bytes.
     """
     result = np.zeros(size, np.int64)
-    if stddev:
-        table = noise_table(stddev)
-        read = _reader(entropy)
-        for start in range(0, size, _CHUNK_DRAWS):
-            chunk = result[start : start + _CHUNK_DRAWS]
-            chunk[:] = _invert(table, read(len(chunk)), read)
+    _add_noise(result, stddev, _reader(entropy))
     return result
 
 
@@ -111,12 +106,12 @@ def clamp_and_add_noise(
             f"sums has blocks {sorted(sums)}; "
             f"required: {sorted(block.name for block in spec.blocks)}",
         )
-    read = entropy if callable(entropy) else keystream(entropy)
+    read = _reader(entropy)
     result = np.empty(spec.size, np.int64)
     for block, place in spec.slices():
         _check_sum(sums[block.name], block)
         np.clip(sums[block.name], -block.clamp, block.clamp, out=result[place])
-        result[place] += sample(block.size, block.noise_stddev, read)
+        _add_noise(result[place], block.noise_stddev, read)
     return result
 
 
@@ -155,6 +150,16 @@ def _reader(entropy: Entropy) -> Callable[[int], Words]:
         return np.frombuffer(data, np.dtype("<u8")).astype(np.uint64, copy=False)
 
     return read
+
+
+def _add_noise(values: Integers, stddev: float, read: Callable[[int], Words]) -> None:
+    """Add a draw to each value, in place and a chunk at a time."""
+    if not stddev:
+        return
+    table = noise_table(stddev)
+    for start in range(0, len(values), _CHUNK_DRAWS):
+        chunk = values[start : start + _CHUNK_DRAWS]
+        chunk += _invert(table, read(len(chunk)), read)
 
 
 def _invert(table: NoiseTable, words: Words, read: Callable[[int], Words]) -> Integers:

@@ -16,7 +16,7 @@ from recommons.common.secagg.agreement import Agreement, agree
 from recommons.common.secagg.collection import Collection
 from recommons.common.secagg.context import Context
 from recommons.common.secagg.envelope import HASH_BYTES
-from recommons.common.secagg.messages import Survivors
+from recommons.common.secagg.messages import Survivors, message_context
 from recommons.common.secagg.outcome import RoundResult, Step
 from recommons.common.secagg.parameters import RoundParameters
 from recommons.common.secagg.recovery import Recovery
@@ -103,8 +103,8 @@ class CoordinatorRound:
 
         Returns:
             None where it counts; otherwise the code under which it was set aside. A site whose
-            message fails a check is excluded from then on; one that merely answers twice, late
-            or unasked is not.
+            message fails a check is excluded from then on; one whose message merely comes twice,
+            late or unasked, from an earlier step or another attempt, is not.
         """
         place, collected = self._places.get(site), self._collected
         if place is None:
@@ -116,6 +116,11 @@ class CoordinatorRound:
         if place in collected.answers():
             return "secagg/repeated"
         try:
+            kind, ctx = message_context(message)
+            if ctx != self.context.hash:
+                return "secagg/other-context"
+            if kind != self.step:
+                return "secagg/out-of-order"
             self._take(place, message)
         except ProtocolAbort as fault:
             collected.excluded[place] = fault.code

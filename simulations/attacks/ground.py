@@ -7,7 +7,7 @@ twice or left out is visible at its coordinate.
 
 import secrets
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from recommons.common.models.registry import new_model
 from recommons.common.plan import Plan
 from recommons.common.secagg.identity import SigningIdentity
 from recommons.common.secagg.roster import Roster
+from recommons.common.wire import Exchange
 from recommons.server.folder import CoordinatorFolder
 from recommons.server.planning import Wish, make_plan, specs_for
 from recommons.simulations.attacks.stage import Stage
@@ -36,29 +37,28 @@ _SURVIVORS, _COLLUDING = 4, 1
 _FACTORS = 2
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Ground:
     """A founded federation to take copies of; nothing is attacked in the original.
 
     Attributes:
-        folder: Of `coordinator` and `sites`.
+        folder: `founded` is in it, and copies of it that were played to some step.
         federation_key: The federation's offline key, for attacks by whoever holds it.
     """
 
     folder: Path
     federation_key: SigningIdentity
+    _played: dict[Exchange, Stage] = field(default_factory=dict)
 
     @classmethod
     def found(cls, folder: Path, *, epsilon: float = inf, spare_attempts: int = 3) -> "Ground":
-        """Make the folders.
+        """Make the folders; every site joins the run.
 
         Args:
             folder: An empty or new one.
             epsilon: Infinite for sums without noise.
             spare_attempts: Attempts beyond one a round that the plan pays for.
         """
-        dataset = _one_item_each()
-        declared = dict.fromkeys(SITES, 10)
         wish = Wish(
             epsilon=epsilon,
             delta=1e-5,
@@ -66,30 +66,49 @@ class Ground:
             min_survivors=_SURVIVORS,
             spare_attempts=spare_attempts,
         )
-        figures = PublicFigures(
-            declared_users=declared, n_items=len(dataset.catalogue), epsilon=epsilon
-        )
-        model = new_model("als", dataset.catalogue, figures, dim=_FACTORS)
-        specs = specs_for(model, declared, wish)
-
-        def plan(roster: Roster) -> Plan:
-            return make_plan(model, dataset.catalogue, roster, declared, wish, specs)
-
-        own_users = {site: np.array([place]) for place, site in enumerate(SITES)}
-        found = found_federation(folder, dataset, own_users, plan, simulated_policy(wish))
+        found = _founded(folder / "founded", wish)
         ground = cls(folder=folder, federation_key=_known_federation_key(found))
         with Stage(found=found, federation_key=ground.federation_key) as stage:
             stage.join()
         return ground
 
-    def stage(self, folder: Path) -> Stage:
-        """A copy with its sites opened and joined, for one attack; close it after use."""
-        shutil.copytree(self.folder, folder)
+    def stage(self, folder: Path, *, before: Exchange = "advertise") -> Stage:
+        """A copy for one attack, played honestly until `before` comes next; close it after use."""
+        if before == "advertise":
+            return self._copy(self.folder / "founded", folder)
+        if before not in self._played:
+            with self._copy(self.folder / "founded", self.folder / before) as played:
+                played.before(before)
+            self._played[before] = played
+        played, copy = self._played[before], self._copy(self.folder / before, folder)
+        copy.said = list(played.said)
+        copy.honest = copy.resumed(played.honest)
+        for site, traces in played.traces.items():
+            copy.traces[site].seen |= traces.seen
+        return copy
+
+    def _copy(self, source: Path, folder: Path) -> Stage:
+        shutil.copytree(source, folder)
         coordinator = CoordinatorFolder.open(folder / "coordinator")
-        found = Found(
-            coordinator=coordinator, sites={site: folder / "sites" / site for site in SITES}
-        )
+        sites = {site: folder / "sites" / site for site in SITES}
+        found = Found(coordinator=coordinator, sites=sites)
         return Stage(found=found, federation_key=self.federation_key)
+
+
+def _founded(folder: Path, wish: Wish) -> Found:
+    dataset = _one_item_each()
+    declared = dict.fromkeys(SITES, 10)
+    figures = PublicFigures(
+        declared_users=declared, n_items=len(dataset.catalogue), epsilon=wish.epsilon
+    )
+    model = new_model("als", dataset.catalogue, figures, dim=_FACTORS)
+    specs = specs_for(model, declared, wish)
+
+    def plan(roster: Roster) -> Plan:
+        return make_plan(model, dataset.catalogue, roster, declared, wish, specs)
+
+    own_users = {site: np.array([place]) for place, site in enumerate(SITES)}
+    return found_federation(folder, dataset, own_users, plan, simulated_policy(wish))
 
 
 def _known_federation_key(found: Found) -> SigningIdentity:

@@ -17,11 +17,14 @@ from recommons.common.federation import sign_announcement
 from recommons.common.hashing import canonical_json
 from recommons.common.models.state import arrays_to_bytes
 from recommons.common.plan import Plan
+from recommons.common.secagg.agreement import Agreement, agree
 from recommons.common.secagg.context import Context
 from recommons.common.secagg.coordinator import CoordinatorRound
 from recommons.common.secagg.identity import SigningIdentity
+from recommons.common.secagg.messages import Keys
 from recommons.common.secagg.parameters import RoundParameters
 from recommons.common.secagg.ring import VectorShape
+from recommons.common.secagg.roster import Roster
 from recommons.common.wire import Envelope, Exchange
 from recommons.simulations.attacks.traces import Traces
 from recommons.simulations.founding import Found
@@ -39,11 +42,12 @@ class Answered(Exception):  # noqa: N818 - the news is the answer
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """One reply that left a site."""
+    """One reply that left a site, and what it answers."""
 
     site: str
     exchange: Exchange
     context: bytes
+    request: bytes = field(repr=False)
     reply: bytes = field(repr=False)
 
 
@@ -56,6 +60,8 @@ class Stage:
         federation_key: The federation's offline key.
         said: Every reply that left a site, in order.
         sites: The opened sites.
+        traces: The secrets each of them has stored.
+        honest: A coordinator that keeps to the protocol, as far as the stage was played.
     """
 
     found: Found
@@ -63,12 +69,14 @@ class Stage:
     said: list[Said] = field(default_factory=list)
     sites: dict[str, Site] = field(default_factory=dict)
     traces: dict[str, Traces] = field(default_factory=dict)
+    honest: CoordinatorRound = field(init=False)
 
     def __post_init__(self) -> None:
         self.run_id, self.plan = self.found.coordinator.run_id, self.found.coordinator.plan
         for site, folder in self.found.sites.items():
             self.sites[site] = Site.open(folder)
-            self.traces[site] = Traces(folder)
+            self.traces.setdefault(site, Traces(folder))
+        self.honest = self.protocol()
 
     def __enter__(self) -> Self:
         return self
@@ -105,7 +113,9 @@ class Stage:
         finally:
             self.traces[site].look(self.sites[site])
         context = self.context(round, attempt).hash
-        self.said.append(Said(site=site, exchange=exchange, context=context, reply=reply))
+        self.said.append(
+            Said(site=site, exchange=exchange, context=context, request=body, reply=reply)
+        )
         return reply
 
     def refusal(
@@ -161,9 +171,14 @@ class Stage:
             round_index=round,
             attempt=attempt,
             cohort=self.plan.cohort,
-            roster_hash=self.found.coordinator.federation.roster.hash,
+            roster_hash=self.roster.hash,
             plan_hash=self.plan.hash(),
         )
+
+    @property
+    def roster(self) -> Roster:
+        """As pinned at every site."""
+        return self.found.coordinator.federation.roster
 
     @property
     def parameters(self) -> RoundParameters:
@@ -189,27 +204,32 @@ class Stage:
             context=self.context(round, attempt),
             parameters=self.parameters,
             shape=self.shape(round),
-            roster=self.found.coordinator.federation.roster,
+            roster=self.roster,
             spec=self.spec(round),
         )
 
+    def resumed(self, protocol: CoordinatorRound) -> CoordinatorRound:
+        """A coordinator of its own that goes on where this one stands."""
+        return CoordinatorRound.from_bytes(
+            protocol.to_bytes(),
+            context=protocol.context,
+            parameters=protocol.parameters,
+            shape=self.shape(protocol.context.round_index),
+            roster=self.roster,
+            spec=self.spec(protocol.context.round_index),
+        )
+
     def before(
-        self,
-        exchange: Exchange,
-        *,
-        attempt: int = 0,
-        without: Iterable[str] = (),
-        protocol: CoordinatorRound | None = None,
+        self, exchange: Exchange, *, attempt: int = 0, without: Iterable[str] = ()
     ) -> CoordinatorRound:
         """Play honestly until the messages of `exchange` are ready to be sent.
 
         Args:
             exchange: Where to stop.
-            attempt: Which attempt.
+            attempt: Which attempt; from the second on, another coordinator than `honest` plays.
             without: Sites that are not asked (colluders answer for themselves).
-            protocol: Go on with this one.
         """
-        protocol = protocol or self.protocol(attempt=attempt)
+        protocol = self.protocol(attempt=attempt) if attempt else self.honest
         for step in STEPS[_place(protocol) : STEPS.index(exchange)]:
             self.exchange(protocol, step, attempt=attempt, without=without)
             self.close(protocol)
@@ -238,6 +258,16 @@ class Stage:
             protocol.close_signatures,
         )
         closings[_place(protocol)]()
+
+    def last(self, site: str, exchange: Exchange) -> Said:
+        """What a site said last in an exchange."""
+        return next(
+            said for said in reversed(self.said) if (said.site, said.exchange) == (site, exchange)
+        )
+
+    def agreed(self) -> Agreement:
+        """What the target's peers agreed on at step 2."""
+        return agree(Keys.from_bytes(self.last("site-1", "shares").request))
 
     def revealed(self) -> tuple[str, ...]:
         """Sites that revealed shares."""

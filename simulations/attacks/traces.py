@@ -1,5 +1,6 @@
 """Looks for a round's secrets in everything a site has on its disk."""
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,11 +33,12 @@ class Traces:
         for state in states:
             self.seen |= _secrets(site_state.read(state)[2])
 
-    def left(self) -> int:
-        """How many of them are still somewhere in the site's files."""
+    def left(self, among: Set[bytes] | None = None) -> int:
+        """How many of them (or of those `among` them) are still somewhere in the site's files."""
         files = [path for path in self.folder.rglob("*") if path.is_file()]
         data = [path.read_bytes() for path in files]
-        return sum(any(secret in content for content in data) for secret in self.seen)
+        wanted = self.seen if among is None else among
+        return sum(any(secret in content for content in data) for secret in wanted)
 
 
 def _secrets(phase: phases.Phase) -> set[bytes]:

@@ -200,7 +200,7 @@ def _site(run: RunFigures, site: str) -> SiteFigures:
         alone=_finite(recall["alone"]),
         global_model=_finite(recall["global"]),
         served=_finite(recall["served"]),
-        rho=run.evaluated.choices[site].get("rho"),
+        rho=run.evaluated.choices[site].local_weight,
         bytes_up=sum(n for (name, _), n in traffic.bytes_up.items() if name == site),
         bytes_down=sum(n for (name, _), n in traffic.bytes_down.items() if name == site),
         dropped=run.training.dropped[site],

@@ -12,24 +12,25 @@ import polars as pl
 import pytest
 
 from recommons.client.release_files import read_release, write_release
-from recommons.client.served_model import load_site, open_model
+from recommons.client.served_model import load_site, open_model, read_choice, write_choice
 from recommons.client.sources import load_dataset, write_histories
 from recommons.common.commandline import main
 from recommons.common.data.dataset import Dataset
 from recommons.common.errors import InvalidInput
+from recommons.common.models.als import AlsModel, AlsSettings
 from recommons.common.models.interface import (
     BlockRequest,
     ModelRelease,
     NoisySum,
     PublicFigures,
 )
-from recommons.common.models.local import SiteModels
-from recommons.common.models.registry import new_model
 from recommons.common.models.release import ReleaseMetadata
-from recommons.common.models.scoring import global_model
+from recommons.common.models.scoring import GlobalModel
+from recommons.common.models.site import SiteChoice, fit_site
 from recommons.common.privacy.mechanism import BlockMechanism
 
 SITE = "site-1"
+CHOICE = SiteChoice(kernel_weight=0.8, ridge=2.0, local_weight=1.0, alone_share=0.5)
 
 
 def block(request: BlockRequest) -> BlockMechanism:
@@ -49,14 +50,16 @@ def train(dataset: Dataset) -> ModelRelease:
     figures = PublicFigures(
         declared_users={SITE: dataset.n_users}, n_items=len(dataset.catalogue), epsilon=8.0
     )
-    model = new_model("als", dataset.catalogue, figures, dim=4)
+    model = AlsModel(catalogue=dataset.catalogue, options=AlsSettings.choose(figures, dim=4))
     done: list[Mapping[str, NoisySum]] = []
     for number, requests in enumerate(model.rounds()):
         blocks = tuple(map(block, requests))
         sums = model.contribute(
             number, model.public_state(tuple(done)), dataset.interactions, blocks
         )
-        done.append({b.name: NoisySum(values=sums[b.name] * b.grid, stddev=0.0) for b in blocks})
+        done.append(
+            {b.name: NoisySum(values=np.float64(b.grid) * sums[b.name], stddev=0.0) for b in blocks}
+        )
     return model.release(tuple(done))
 
 
@@ -81,8 +84,7 @@ def run_folder(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     own = np.arange(0, dataset.n_users, 3)
     users = dataset.interactions.take(own)
     write_histories(site / "events.parquet", dataset.user_ids.gather(own), users, dataset.catalogue)
-    models = SiteModels.choose(global_model(release), users, rng=np.random.default_rng(0))
-    (site / "serving.json").write_text(json.dumps(models.choice))
+    write_choice(site, CHOICE)
     return folder
 
 
@@ -199,12 +201,36 @@ def test_a_site_recommends_with_its_own_data(
     assert scores(own) != pytest.approx(scores(shared))
 
 
-def test_a_sites_own_data_are_those_of_its_users(run_folder: Path, tiny_data: Path) -> None:
+def test_a_site_serves_what_it_chose_on_its_own_users(run_folder: Path, tiny_data: Path) -> None:
     dataset = load_dataset(tiny_data)
     data = load_site(run_folder, SITE, dataset.catalogue)
     expected = dataset.interactions.take(np.arange(0, dataset.n_users, 3))
     np.testing.assert_array_equal(data.interactions.indptr, expected.indptr)
     np.testing.assert_array_equal(data.interactions.indices, expected.indices)
+    assert data.choice == CHOICE
+    release, _ = read_release(run_folder / "model")
+    models = fit_site(GlobalModel(release=release), expected, seed=0, choice=CHOICE)
+    users = dataset.interactions.take(np.arange(5))
+    served = open_model(run_folder, site=SITE).recommender.score(users)
+    np.testing.assert_allclose(served, models.served.score(users), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"kernel_weight": 1, "ridge": 2, "local_weight": 1}',
+        '{"kernel_weight": 1, "ridge": 2, "local_weight": NaN, "alone_share": 0}',
+        '{"kernel_weight": 1, "ridge": 2, "local_weight": "1", "alone_share": 0}',
+        '{"kernel_weight": 1, "ridge": 2, "local_weight": -1, "alone_share": 0}',
+    ],
+)
+def test_a_choice_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "serving.json").write_text(text)
+    with pytest.raises(InvalidInput, match="is not what a site chose"):
+        read_choice(tmp_path / "serving.json")
 
 
 @pytest.mark.parametrize("name", ["site-9", "../site-1", "", ".", "site-1/../site-1"])

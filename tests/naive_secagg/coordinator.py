@@ -2,7 +2,7 @@
 
 from tests.naive_secagg import messages as m
 from tests.naive_secagg.attempt import Attempt, full_hash, leaf
-from tests.naive_secagg.fields import Refused, SiteSet
+from tests.naive_secagg.fields import Cursor, Refused, SiteSet
 from tests.naive_secagg.keys import (
     is_signed,
     pair_mask_key,
@@ -36,6 +36,11 @@ class Coordinator:
         if place in self.got[self.step]:
             return "secagg/repeated"
         try:
+            kind, ctx = m.read_header(Cursor(data))
+            if ctx != self.attempt.ctx:
+                return "secagg/other-context"
+            if kind != self.step:
+                return "secagg/out-of-order"
             message = m.read(data, self.step)
             self.check(place, message)
         except Refused as refused:
@@ -45,8 +50,6 @@ class Coordinator:
         return None
 
     def check(self, place: int, message: m.Message) -> None:
-        if message.ctx != self.attempt.ctx:
-            raise Refused("secagg/other-context")
         match message:
             case m.Advertise():
                 self.check_sender(place, message.site)

@@ -17,6 +17,7 @@ __all__ = [
     "Signature",
     "Survivors",
     "read",
+    "read_header",
     "write",
 ]
 
@@ -156,17 +157,22 @@ def _body(message: Message) -> bytes:
 def read(data: bytes, kind: int) -> Message:
     """The message in `data`, which must be of this kind."""
     cursor = Cursor(data)
-    if cursor.number(1) != 1:
-        raise Refused("secagg/version")
-    found = cursor.number(1)
-    if not 1 <= found <= 9:
-        raise Refused("secagg/malformed")
-    ctx = cursor.take(32)
+    found, ctx = read_header(cursor)
     if found != kind:
         raise Refused("secagg/out-of-order")
     message = _READERS[kind](cursor, ctx)
     cursor.end()
     return message
+
+
+def read_header(cursor: Cursor) -> tuple[int, bytes]:
+    """Kind and ctx."""
+    if cursor.number(1) != 1:
+        raise Refused("secagg/version")
+    kind = cursor.number(1)
+    if not 1 <= kind <= 9:
+        raise Refused("secagg/malformed")
+    return kind, cursor.take(32)
 
 
 def _advertise(c: Cursor, ctx: bytes) -> Advertise:

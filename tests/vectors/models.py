@@ -128,7 +128,7 @@ class Point(_Strict):
 
 
 class Derivation(_Strict):
-    """derivation.json"""
+    """The file `derivation.json`."""
 
     file: Literal["derivation"]
     contexts: list[ContextFields]
@@ -163,7 +163,7 @@ class LongMask(_Strict):
 
 
 class Masks(_Strict):
-    """masks.json"""
+    """The file `masks.json`."""
 
     file: Literal["masks"]
     masks: list[Mask]
@@ -189,7 +189,7 @@ class Combine(_Strict):
 
 
 class Shares(_Strict):
-    """shares.json"""
+    """The file `shares.json`."""
 
     file: Literal["shares"]
     prime: Integer
@@ -235,7 +235,7 @@ class Leaf(_Strict):
 
 
 class Commitments(_Strict):
-    """commitments.json"""
+    """The file `commitments.json`."""
 
     file: Literal["commitments"]
     seeds: list[SeedCommitment]
@@ -262,7 +262,7 @@ class Malformed(_Strict):
 
 
 class Messages(_Strict):
-    """messages.json"""
+    """The file `messages.json`."""
 
     file: Literal["messages"]
     encodings: list[Encoding]
@@ -281,7 +281,7 @@ class ParameterRow(_Strict):
 
 
 class Parameters(_Strict):
-    """parameters.json"""
+    """The file `parameters.json`."""
 
     file: Literal["parameters"]
     rows: list[ParameterRow]
@@ -364,7 +364,7 @@ class Transcript(_Strict):
 
 
 class Transcripts(_Strict):
-    """transcripts-*.json"""
+    """The file `transcripts-*.json`."""
 
     file: Literal["transcripts"]
     transcripts: list[Transcript]
@@ -402,7 +402,7 @@ class Rejection(_Strict):
 
 
 class Rejected(_Strict):
-    """rejected.json"""
+    """The file `rejected.json`."""
 
     file: Literal["rejected"]
     cases: list[Rejection]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recommons.common.errors import ProtocolAbort
-from recommons.common.secagg.agreement import agree, state_hash
+from recommons.common.secagg.agreement import agree
 from recommons.common.secagg.context import Context
 from recommons.common.secagg.coordinator import CoordinatorRound
 from recommons.common.secagg.dealing import Secrets, deal, key_pair
@@ -18,7 +18,6 @@ from recommons.common.secagg.messages import Keys
 from recommons.common.secagg.parameters import RoundParameters, VerifiedPeers
 from recommons.common.secagg.ring import VectorShape
 from recommons.common.secagg.roster import Roster, RosterSite
-from recommons.common.secagg.sets import SiteSet
 from recommons.common.secagg.site import SiteRound
 
 __all__ = ["STATE", "Play", "Scenario", "drawn", "full_of"]
@@ -69,9 +68,7 @@ class Scenario:
 
     @property
     def parameters(self) -> RoundParameters:
-        return RoundParameters(
-            sites=self.sites, colluding=self.colluding, survivors=self.survivors
-        )
+        return RoundParameters(sites=self.sites, colluding=self.colluding, survivors=self.survivors)
 
     @property
     def roster(self) -> Roster:
@@ -195,9 +192,7 @@ class Play:
         """A site takes message 2, 4, 6 or 8 and answers."""
         place = self._place(site.site)
         if kind == 2:
-            site.receive_keys(
-                message, expected_spec=self.scenario.spec, expected_state_hash=pinned
-            )
+            site.receive_keys(message, expected_spec=self.scenario.spec, expected_state_hash=pinned)
             honest = site.share()
             return self._long_shares(place) if place in self.scenario.long_polynomial else honest
         if kind == 4:

@@ -55,8 +55,8 @@ def test_a_release_survives_the_way_to_bytes_and_back(files: dict[str, bytes]) -
 def test_the_same_release_gives_the_same_bytes(files: dict[str, bytes]) -> None:
     turned = ModelRelease(
         model=RELEASE.model,
-        arrays=dict(reversed(RELEASE.arrays.items())),
-        settings=dict(reversed(RELEASE.settings.items())),
+        arrays=dict(reversed(list(RELEASE.arrays.items()))),
+        settings=dict(reversed(list(RELEASE.settings.items()))),
     )
     assert encode_release(turned, METADATA) == files
 

@@ -12,7 +12,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recommons.common.errors import InvalidInput
-from recommons.common.privacy.quantization import MAX_SENSITIVITY, quantize
+from recommons.common.privacy.quantization import (
+    MAX_MULTIPLICITY,
+    MAX_SENSITIVITY,
+    _exceeds,
+    quantize,
+)
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -118,6 +123,26 @@ def test_the_largest_bound_with_the_largest_multiplicity_does_not_overflow() -> 
     result = quantize(values, clip=1.0, sensitivity=MAX_SENSITIVITY, multiplicity=counts)
     assert all(norm <= MAX_SENSITIVITY**2 for norm in squared_norms(result, counts))
     assert result[0].all()
+
+
+@given(
+    terms=st.lists(
+        st.tuples(st.integers(-MAX_SENSITIVITY, MAX_SENSITIVITY), st.integers(0, MAX_MULTIPLICITY)),
+        min_size=1,
+        max_size=6,
+    ),
+    bound=SENSITIVITY,
+)
+@example(terms=[(MAX_SENSITIVITY, 1), (1, 0)], bound=MAX_SENSITIVITY)
+@example(terms=[(MAX_SENSITIVITY, 1), (1, 1)], bound=MAX_SENSITIVITY)
+@example(terms=[(2**16, 2**31 - 1), (2**31 - 1, 3)], bound=MAX_SENSITIVITY)
+@example(terms=[(MAX_SENSITIVITY, MAX_MULTIPLICITY)] * 6, bound=1)
+def test_the_integer_check_is_right_where_64_bits_would_overflow(
+    terms: list[tuple[int, int]], bound: int
+) -> None:
+    integers, counts = np.array(terms).T[:, :, None]
+    exact = sum(count * integer**2 for integer, count in terms) > bound**2
+    assert _exceeds(integers, counts, bound).tolist() == [exact]
 
 
 def test_permuting_splitting_and_padding_the_batch_change_no_users_integers() -> None:

@@ -76,13 +76,33 @@ def test_garbage_excludes_its_sender_and_nobody_else(
     changes: dict[str, Callable[[bytes, Play], bytes]] = {
         "secagg/malformed": lambda m, g: m[:-1],
         "secagg/version": lambda m, g: b"\x07" + m[1:],
-        "secagg/out-of-order": lambda m, g: m[:1] + bytes([kind % 9 + 1]) + m[2:],
-        "secagg/other-context": lambda m, g: m[:2] + bytes(32) + m[34:],
         "secagg/sender": lambda m, g: g.sent[kind, "site-1"],
     }
     for code, change in changes.items():
         game = cheated(federation(4), play, kind, change)
         (sum_without_cheat if kind <= MASKED else sum_with_cheat)(game, code)
+
+
+@pytest.mark.parametrize("kind", [ADVERTISE, SHARES, MASKED, SIGNATURE, REVEAL])
+def test_a_message_of_another_step_or_attempt_is_set_aside_and_the_right_one_still_counts(
+    federation: "type[Federation]", play: "type[Play]", kind: MessageKind
+) -> None:
+    fed = federation(4)
+
+    def tamper(found: MessageKind, name: str, message: bytes) -> bytes:
+        if (found, name) == (kind, CHEAT):
+            other_step = message[:1] + bytes([kind % 9 + 1]) + message[2:]
+            other_attempt = message[:2] + bytes(32) + message[34:]
+            receive = game.coordinator.receive
+            assert receive(name, other_step) == "secagg/out-of-order"
+            assert receive(name, other_attempt) == "secagg/other-context"
+        return message
+
+    game = play(fed, tamper=tamper)
+    game.run()
+    assert game.coordinator.excluded == {}
+    assert game.result is not None
+    assert game.result.survivors == fed.names
 
 
 @pytest.mark.parametrize("kind", [SHARES, MASKED, SIGNATURE, REVEAL])

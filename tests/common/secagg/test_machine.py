@@ -187,7 +187,19 @@ def machine(federation: "type[Federation]", ends: Counter[Step]) -> type[RuleBas
                 self.down += [(name, self.coordinator.message_for(name)) for name in opened]
 
         def teardown(self) -> None:
+            """The network heals: whatever came before, the round now comes to an end."""
+            while self.coordinator.step not in CLOSED:
+                self.all_messages_arrive_at_the_sites()
+                self.all_messages_arrive_at_the_coordinator()
+                if self.coordinator.step is not Step.ADVERTISE and self.coordinator.awaiting:
+                    self.the_coordinator_asks_again()
+                    self.all_messages_arrive_at_the_sites()
+                    self.all_messages_arrive_at_the_coordinator()
+                self.the_coordinator_closes_the_step(early=0)
             ends[self.coordinator.step] += 1
+            self.honest_sites_are_never_excluded()
+            self.each_step_of_each_site_leaves_as_one_message()
+            self.the_sum_is_that_of_the_vectors_that_left()
 
         @invariant()
         def honest_sites_are_never_excluded(self) -> None:
@@ -217,14 +229,18 @@ def false_coordinator(
             sites=st.integers(4, 6),
             colluding=st.integers(0, 2),
             dealers_gone=st.lists(st.sets(st.integers(2, 5), max_size=1), min_size=1, max_size=2),
-            survivors_gone=st.lists(st.sets(st.integers(1, 5), max_size=2), min_size=2, max_size=2),
+            survivors_gone=st.permutations(range(6)),
+            each=st.integers(1, 2),
+            told=st.lists(st.integers(0, 1), min_size=6, max_size=6),
         )
         def start(
             self,
             sites: int,
             colluding: int,
             dealers_gone: list[set[int]],
-            survivors_gone: list[set[int]],
+            survivors_gone: list[int],
+            each: int,
+            told: list[int],
         ) -> None:
             colluding = min(colluding, sites - 2)
             self.fed = federation(sites, colluding=colluding)
@@ -237,8 +253,10 @@ def false_coordinator(
             self.opened: set[tuple[SiteSet, SiteSet]] = set()
             self.kinds: dict[tuple[str, int], set[bool]] = defaultdict(set)
             self.masked_against: dict[str, SiteSet] = {}
+            self.told = dict(zip(self.fed.names, told, strict=False))
             self.dealers = [self.all_but(gone) for gone in dealers_gone]
-            self.survivors = [self.all_but(gone) for gone in survivors_gone]
+            gone = [place for place in survivors_gone if place < sites]
+            self.survivors = [self.all_but(set(g)) for g in (gone[:each], gone[-each:])]
 
         def all_but(self, gone: set[int]) -> SiteSet:
             places = range(len(self.fed.names))
@@ -251,39 +269,51 @@ def false_coordinator(
 
         @rule(data=st.data())
         def sites_are_told_some_set_of_survivors(self, data: st.DataObject) -> None:
-            dealers = data.draw(st.sampled_from(self.dealers))
-            survivors = data.draw(st.sampled_from(self.survivors))
             for name in data.draw(st.sets(st.sampled_from(self.honest), min_size=1)):
-                phase = self.game.sites[name].phase
-                if phase not in ("masked", "signed"):
-                    continue
-                # A clever liar asks the site for a set that it will not refuse at once.
-                mine = self.masked_against.get(name, dealers)
-                message = Survivors(ctx=self.ctx, dealers=mine, survivors=survivors)
-                reply = self.attempt(name, "receive_survivors", message.to_bytes())
-                if reply is not None:
-                    place = self.fed.names.index(name)
-                    self.signatures[mine, survivors][place] = reply[-64:]
+                self.propose(name, data.draw(st.sampled_from(self.survivors)))
 
         @rule(data=st.data())
-        def every_set_is_certified_with_all_signatures_there_are(self, data: st.DataObject) -> None:
-            for (dealers, survivors), found in list(self.signatures.items()):
-                signatures = dict(found)
-                statement = survived(self.ctx, self.full, dealers, survivors)
-                for place in self.colluders:
-                    if place in survivors:
-                        identity = self.fed.identities[self.fed.names[place]]
-                        signatures[place] = identity.sign(*statement)
-                message = Certificate(
-                    ctx=self.ctx,
-                    full=self.full,
-                    dealers=dealers,
-                    survivors=survivors,
-                    signers=SiteSet.of(len(self.fed.names), signatures),
-                    signatures=tuple(signatures[i] for i in sorted(signatures)),
-                )
-                for name in data.draw(st.sets(st.sampled_from(self.honest))):
-                    self.reveal(name, message)
+        def sites_are_shown_some_certificate(self, data: st.DataObject) -> None:
+            if self.signatures:
+                dealers, survivors = data.draw(st.sampled_from(list(self.signatures)))
+                for name in data.draw(st.sets(st.sampled_from(self.honest), min_size=1)):
+                    self.certify(name, dealers, survivors)
+
+        def propose(self, name: str, survivors: SiteSet) -> None:
+            # A clever liar asks each site for a set that it will not refuse at once.
+            dealers = self.masked_against.get(name)
+            if dealers is None or not survivors <= dealers:
+                return
+            message = Survivors(ctx=self.ctx, dealers=dealers, survivors=survivors)
+            reply = self.attempt(name, "receive_survivors", message.to_bytes())
+            if reply is not None:
+                place = self.fed.names.index(name)
+                self.signatures[dealers, survivors][place] = reply[-64:]
+
+        def certify(self, name: str, dealers: SiteSet, survivors: SiteSet) -> None:
+            """With every signature there is, and those that colluding sites give to anything."""
+            if self.game.sites[name].phase != "signed":
+                return
+            signatures = dict(self.signatures[dealers, survivors])
+            statement = survived(self.ctx, self.full, dealers, survivors)
+            for place in self.colluders:
+                if place in survivors:
+                    identity = self.fed.identities[self.fed.names[place]]
+                    signatures[place] = identity.sign(*statement)
+            certificate = Certificate(
+                ctx=self.ctx,
+                full=self.full,
+                dealers=dealers,
+                survivors=survivors,
+                signers=SiteSet.of(len(self.fed.names), signatures),
+                signatures=tuple(signatures[i] for i in sorted(signatures)),
+            )
+            reply = self.attempt(name, "receive_certificate", certificate.to_bytes())
+            if reply is not None:
+                found = Reveal.from_bytes(reply)
+                self.opened.add((found.dealers, found.survivors))
+                for place in found.dealers:
+                    self.kinds[name, place].add(place in found.survivors)
 
         def inbox(self, name: str, dealers: SiteSet) -> None:
             honest = Inbox.from_bytes(self.game.coordinator.message_for(name))
@@ -294,14 +324,6 @@ def false_coordinator(
                 self.game.sites[name].mask(self.fed.vectors[name])
                 self.masked_against[name] = dealers
 
-        def reveal(self, name: str, certificate: Certificate) -> None:
-            reply = self.attempt(name, "receive_certificate", certificate.to_bytes())
-            if reply is not None:
-                found = Reveal.from_bytes(reply)
-                self.opened.add((found.dealers, found.survivors))
-                for place in found.dealers:
-                    self.kinds[name, place].add(place in found.survivors)
-
         def attempt(self, name: str, method: str, message: bytes) -> bytes | None:
             try:
                 reply: bytes | None = getattr(self.game.sites[name], method)(message)
@@ -310,7 +332,19 @@ def false_coordinator(
             return reply or b""
 
         def teardown(self) -> None:
+            """The liar goes through with every set it ever proposed, as far as sites let it."""
+            for name in self.honest:
+                self.inbox(name, self.dealers[0])
+                preferred = self.survivors[self.told[name]]
+                other = self.survivors[1 - self.told[name]]
+                self.propose(name, preferred if self.fed.names.index(name) in preferred else other)
+            for dealers, survivors in list(self.signatures):
+                for place in list(self.signatures[dealers, survivors]):
+                    self.certify(self.fed.names[place], dealers, survivors)
             ends[len(self.opened)] += 1
+            self.at_most_one_set_is_opened()
+            self.what_is_opened_is_large_enough_and_was_masked_as_one()
+            self.no_site_shows_both_kinds_of_share()
 
         @invariant()
         def at_most_one_set_is_opened(self) -> None:

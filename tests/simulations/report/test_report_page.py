@@ -93,7 +93,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module", params=VARIANTS.values(), ids=VARIANTS.keys())
+@pytest.fixture(scope="module", params=list(VARIANTS.values()), ids=list(VARIANTS))
 def document(request: pytest.FixtureRequest, make_document: Make) -> dict[str, Any]:
     return make_document(**request.param)
 

@@ -1,0 +1,191 @@
+"""Embarrassingly shallow autoencoders (EASE^R, Steck 2019) by one secure sum.
+
+Without privacy (ε infinite) a user contributes x xᵀ in integers and the sum is XᵀX: exactly EASE^R.
+With privacy a user contributes x xᵀ/‖x‖², packed as its diagonal and √2 times its upper triangle:
+L2 sensitivity 1 (one user added or removed). For catalogues of up to some thousands of items.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from recommons.common.data.catalogue import Catalogue
+from recommons.common.data.interactions import Interactions
+from recommons.common.errors import InvalidInput
+from recommons.common.models.content import feature_blocks, feature_table
+from recommons.common.models.interface import (
+    Arrays,
+    BlockRequest,
+    ModelRelease,
+    NoisySum,
+    PublicFigures,
+)
+from recommons.common.models.kernel import FeatureKernel
+from recommons.common.models.triangles import packed_size, unpack
+from recommons.common.models.user_step import history_lengths
+from recommons.common.privacy.mechanism import BlockMechanism
+from recommons.common.privacy.quantization import quantize
+
+__all__ = ["EaseModel", "EaseSettings"]
+
+MOST_ITEMS = 6000
+EXACT_RIDGE = 300.0
+ROW_CELLS = 1 << 22  # 32 MiB of int64: rows of the m × m sum held at once
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EaseSettings:
+    """Every hyperparameter of `ease`.
+
+    Attributes:
+        exact: Release XᵀX in integers: no clip, no noise, no privacy.
+        ridge: λ of the global model's scores.
+        most_items: Larger catalogues are refused.
+    """
+
+    exact: bool
+    ridge: float
+    most_items: int = MOST_ITEMS
+
+    @classmethod
+    def choose(cls, figures: PublicFigures) -> "EaseSettings":
+        """The plan's defaults: functions of public figures only."""
+        exact = figures.epsilon == float("inf")
+        return cls(exact=exact, ridge=EXACT_RIDGE if exact else 2.0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EaseModel:
+    """`FederatedModel` of DESIGN section 6, second model.
+
+    Attributes:
+        catalogue: The public catalogue.
+        options: The hyperparameters.
+    """
+
+    catalogue: Catalogue
+    options: EaseSettings
+
+    def __post_init__(self) -> None:
+        if len(self.catalogue) > self.options.most_items:
+            raise InvalidInput(
+                "model/catalogue-too-large",
+                f"the catalogue has {len(self.catalogue)} items; "
+                f"required: at most {self.options.most_items} for model 'ease'",
+            )
+
+    @property
+    def name(self) -> str:
+        """``"ease"``."""
+        return "ease"
+
+    def settings(self) -> Mapping[str, Any]:
+        """Every hyperparameter as JSON; `EaseModel.from_settings` is the way back."""
+        return asdict(self.options)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], catalogue: Catalogue) -> "EaseModel":
+        """The very model that a plan's settings describe."""
+        return cls(catalogue=catalogue, options=EaseSettings(**settings))
+
+    def rounds(self) -> tuple[tuple[BlockRequest, ...], ...]:
+        """One round, one block: ``gram``."""
+        clip = float("inf") if self.options.exact else 1.0
+        size = packed_size(len(self.catalogue))
+        return ((BlockRequest(name="gram", size=size, clip=clip, share=1.0),),)
+
+    def public_state(self, done: Sequence[Mapping[str, NoisySum]]) -> Arrays:
+        """Nothing: a user's contribution depends on the user alone."""
+        return {}
+
+    def contribute(
+        self,
+        round_index: int,
+        state: Arrays,
+        users: Interactions,
+        blocks: tuple[BlockMechanism, ...],
+    ) -> Mapping[str, Integers]:
+        """The exact integer sum over a site's users; see `FederatedModel.contribute`."""
+        (block,) = blocks
+        diagonal, above = self._user_integers(users, block)
+        total = np.empty(block.size, np.int64)
+        start = 0
+        for rows in _upper_rows(users, diagonal, above):
+            total[start : start + len(rows)] = rows
+            start += len(rows)
+        return {block.name: total}
+
+    def _user_integers(
+        self, users: Interactions, block: BlockMechanism
+    ) -> tuple[Integers, Integers]:
+        """What each user adds to every coordinate of theirs on and above the diagonal."""
+        lengths = history_lengths(users)
+        if self.options.exact:
+            ones = np.ones(len(lengths), np.int64)
+            return ones, ones
+        each = 1 / np.maximum(lengths, 1)
+        integers = quantize(
+            np.stack([each, np.sqrt(2.0) * each], axis=1),
+            clip=block.clip,
+            sensitivity=block.sensitivity,
+            multiplicity=np.stack([lengths, lengths * (lengths - 1) // 2], axis=1),
+        )
+        return integers[:, 0], integers[:, 1]
+
+    def release(self, done: Sequence[Mapping[str, NoisySum]]) -> ModelRelease:
+        """The Gram matrix, packed."""
+        block = done[0]["gram"]
+        order = len(self.catalogue)
+        if self.options.exact:
+            packed = block.values.copy()
+            packed[_off_diagonal(order)] *= np.sqrt(2.0)
+        else:
+            packed = block.values
+        diagonal = np.diagonal(unpack(packed, order))
+        return ModelRelease(
+            model=self.name,
+            arrays={
+                "gram": packed,
+                "counts": diagonal.copy(),
+                **FeatureKernel(table=self._table).to_arrays(),
+            },
+            settings={
+                "users": max(float(diagonal.sum()), 1.0),
+                "features": self._table.shape[1],
+                "normalised": not self.options.exact,
+                "ridge": self.options.ridge,
+            },
+        )
+
+    @cached_property
+    def _table(self) -> sp.csr_array:
+        return feature_table(feature_blocks(self.catalogue), len(self.catalogue))
+
+
+def _upper_rows(users: Interactions, diagonal: Integers, above: Integers) -> Iterator[Integers]:
+    """Σ_u of x xᵀ, each user's integers in place of the ones, packed, some rows at a time.
+
+    Exact: sparse products of int64, whatever the order of summation.
+    """
+    history = users.matrix(np.int64)
+    by_item = history.T.tocsr()
+    weighted = by_item * above[None, :]
+    own = by_item @ diagonal
+    step = max(1, ROW_CELLS // users.n_items)
+    for start in range(0, users.n_items, step):
+        sums = (weighted[start : start + step] @ history).toarray()
+        for offset, row in enumerate(sums):
+            item = start + offset
+            row[item] = own[item]
+            yield row[item:]
+
+
+def _off_diagonal(order: int) -> npt.NDArray[np.bool_]:
+    rows, columns = np.triu_indices(order)
+    return np.asarray(rows != columns)

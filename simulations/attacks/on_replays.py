@@ -1,0 +1,155 @@
+"""Attacks with the past: contexts, requests and states that were used before."""
+
+from collections.abc import Callable
+from typing import Any
+
+from recommons.common.secagg.messages import Inbox
+from recommons.simulations.attacks.attack import TARGET, Attack, Ended
+from recommons.simulations.attacks.on_shares import inbox_without
+from recommons.simulations.attacks.stage import STEPS, Stage
+
+__all__ = ["ATTACKS"]
+
+_ONCE = "a ctx is used at most once, ever (durable)"
+_SAME = "a repeated request gets the same bytes or a refusal"
+
+
+def _over_and_again(stage: Stage) -> Ended:
+    """The round ends, the next begins, the site restarts; then the old context comes again."""
+    stage.exchange(stage.honest, "reveal")
+    stage.ask(TARGET, "advertise", round=1)
+    stage.restart(TARGET)
+    return Ended(code=stage.refusal(TARGET, "advertise"))
+
+
+def _restarted(stage: Stage) -> Ended:
+    """After a restart every request so far gets the very same bytes; another inbox none."""
+    inbox = Inbox.from_bytes(stage.honest.message_for(TARGET))
+    stage.ask(TARGET, "masked", inbox.to_bytes())
+    stage.restart(TARGET)
+    same = all(
+        stage.ask(TARGET, step, stage.last(TARGET, step).request) == stage.last(TARGET, step).reply
+        for step in STEPS[:3]
+    )
+    code = stage.refusal(TARGET, "masked", inbox_without(inbox, 4).to_bytes())
+    return Ended(code=code, note="" if same else "a repeated request got other bytes")
+
+
+def _superseded(stage: Stage) -> Ended:
+    """A later attempt was opened; the earlier one is asked to go on."""
+    body = stage.honest.message_for(TARGET)
+    stage.ask(TARGET, "advertise", attempt=1)
+    code = stage.refusal(TARGET, "masked", body)
+    left = stage.traces[TARGET].seen - _open_secrets(stage)
+    found = stage.traces[TARGET].left(left)
+    return Ended(code=code, note=f"{found} secrets of the earlier attempt left" if found else "")
+
+
+def _open_secrets(stage: Stage) -> set[bytes]:
+    """The secrets of the attempts that are open now."""
+    traces = type(stage.traces[TARGET])(stage.traces[TARGET].folder)
+    traces.look(stage.sites[TARGET])
+    return traces.seen
+
+
+def _after_the_end(stage: Stage) -> Ended:
+    """The run is declared finished before the certificate comes."""
+    body = stage.honest.message_for(TARGET)
+    stage.ask(TARGET, "finish")
+    return Ended(code=stage.refusal(TARGET, "reveal", body), victims=(TARGET,))
+
+
+def _certificate_again(stage: Stage) -> Ended:
+    """The certificate of one attempt is shown in the next."""
+    certificate = stage.honest.message_for(TARGET)
+    later = stage.before("sign", attempt=1)
+    stage.ask(TARGET, "sign", later.message_for(TARGET), attempt=1)
+    code = stage.refusal(TARGET, "reveal", certificate, attempt=1)
+    return Ended(code=code, victims=(TARGET,))
+
+
+def _old_state(stage: Stage) -> Ended:
+    """A database of before the round: the target draws new keys for a context it has used.
+
+    It does not know, but its peers do: they have dealt for its first keys and take no others.
+    """
+    backup = stage.backup(TARGET)
+    stage.before("sign")
+    stage.restore(TARGET, backup)
+    again = stage.protocol()
+    for site in stage.plan.cohort:
+        again.receive(site, stage.ask(site, "advertise"))
+    stage.close(again)
+    stage.ask(TARGET, "shares", again.message_for(TARGET))
+    return Ended(code=stage.refusal("site-1", "shares", again.message_for("site-1")))
+
+
+def _attack(
+    name: str,
+    run: Callable[[Stage], Ended],
+    *,
+    does: str,
+    gains: str,
+    code: str,
+    rule: str,
+    **more: Any,  # noqa: ANN401 - passed on
+) -> Attack:
+    return Attack(name=name, does=does, gains=gains, rule=rule, code=code, run=run, **more)
+
+
+ATTACKS = (
+    _attack(
+        "replayed-context",
+        _over_and_again,
+        does="opens a context again that is over, after a restart of the site",
+        gains="a second sum with fresh noise that nobody counted",
+        rule=_ONCE,
+        code="site/context-used",
+        before="reveal",
+        opens=True,
+    ),
+    _attack(
+        "restart-and-another-inbox",
+        _restarted,
+        does="repeats every request after a restart, then changes the inbox",
+        gains="fresh noise under old masks: their difference is noise alone",
+        rule=_SAME,
+        code="site/repeated-step",
+        before="masked",
+    ),
+    _attack(
+        "superseded-attempt",
+        _superseded,
+        does="goes on with an attempt after it has opened a later one",
+        gains="two vectors of one round for one charge",
+        rule="a new attempt ends the earlier ones",
+        code="site/step-order",
+        before="masked",
+    ),
+    _attack(
+        "certificate-after-the-end",
+        _after_the_end,
+        does="declares the run finished, then shows the certificate",
+        gains="shares from a site whose ledger says that the run is over",
+        rule="the round's secrets are erased when it ends",
+        code="site/step-order",
+        before="reveal",
+    ),
+    _attack(
+        "certificate-of-an-earlier-attempt",
+        _certificate_again,
+        does="shows the certificate of one attempt in the next",
+        gains="shares of the later attempt for signatures on the earlier",
+        rule="ctx in every message and every signature",
+        code="secagg/other-context",
+        before="reveal",
+    ),
+    _attack(
+        "old-backup-before-the-round",
+        _old_state,
+        does="has a site restored from a backup of before the round, and plays the context again",
+        gains="a second sum with fresh noise that nobody counted",
+        rule=f"{_ONCE}: here by the peers, who have used it",
+        code="site/repeated-step",
+    ),
+)
