@@ -62,9 +62,7 @@ def check_mechanism(site: Site, plan: Plan) -> None:
     """
     if site.catalogue.hash.hex() != plan.catalogue.hash:
         raise Refusal("plan/catalogue", "the plan pins another catalogue than this site has")
-    model = model_from_settings(
-        plan.model.name, plan.model.settings, site.catalogue, plan.figures()
-    )
+    model = model_from_settings(plan.model.name, plan.model.settings, site.catalogue)
     wanted = [[(b.name, b.size, b.clip) for b in blocks] for blocks in model.rounds()]
     specs = plan.specs()
     if wanted != [[(b.name, b.size, b.clip) for b in spec.blocks] for spec in specs]:

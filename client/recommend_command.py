@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import typer
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -40,7 +41,8 @@ def recommend_for_basket(
     model = open_model(folder, site=site)
     catalogue = model.recommender.catalogue
     basket = basket_items(catalogue, _split(items, catalogue.item_ids))
-    found = model.recommender.for_basket(basket, k, reasons=_REASONS if why else 0)
+    with _waiting("preparing the model"):
+        found = model.recommender.for_basket(basket, k, reasons=_REASONS if why else 0)
     named = [(catalogue.item_ids[item], catalogue.titles[item]) for item in basket.tolist()]
     if as_json:
         typer.echo(json.dumps(_as_json(model, named, found, why=why), ensure_ascii=False, indent=2))
@@ -78,7 +80,9 @@ def recommend_for_users(
     names = None if columns is None else ColumnNames.parse(columns)
     histories = read_histories(events, model.recommender.catalogue, names=names)
     users = histories.interactions
-    rows = write_recommendations(model.recommender.for_users(histories.user_ids, users, k), output)
+    with _waiting("recommending"):
+        lists = model.recommender.for_users(histories.user_ids, users, k)
+        rows = write_recommendations(lists, output)
     without = int(np.count_nonzero(np.diff(users.indptr) == 0))
     done = {
         "output": str(output),
@@ -101,6 +105,11 @@ def recommend_for_users(
         typer.echo(
             f"note: {without:,} users have no item that the model knows, and get no list", err=True
         )
+
+
+def _waiting(what: str) -> Status:
+    """A spinner, on a terminal; nothing elsewhere."""
+    return Console(stderr=True).status(what)
 
 
 def _split(items: str, known: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ the same model and basket always give the same list.
 """
 
 import difflib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,7 @@ RECOMMENDATION_SCHEMA: dict[str, type[pl.DataType]] = {
 
 _CELLS_A_BATCH = 1 << 22  # scores of a batch: 16 MiB
 _SUGGESTIONS = 3
+_MOST_COMPARED = 50_000  # items; comparing more would take seconds
 _ADDITIVE_TOLERANCE = 1e-3
 
 
@@ -185,13 +187,17 @@ def _nearest(catalogue: Catalogue, typed: str) -> str:
     wanted = typed.casefold()
     titles = [title.casefold() for title in catalogue.titles]
     found = [position for position, title in enumerate(titles) if wanted and wanted in title]
-    for pool in (catalogue.item_ids, titles):
-        close = difflib.get_close_matches(
-            typed if pool is catalogue.item_ids else wanted, pool, n=_SUGGESTIONS, cutoff=0.7
-        )
-        found += [pool.index(word) for word in close if word]
+    if len(catalogue) <= _MOST_COMPARED:
+        found += [catalogue.index[item] for item in _alike(typed, catalogue.item_ids)]
+        found += [titles.index(title) for title in _alike(wanted, titles) if title]
     named = [_named(catalogue, position) for position in dict.fromkeys(found)]
     return f"near it: {', '.join(named[:_SUGGESTIONS])}" if named else "nothing is near it"
+
+
+def _alike(typed: str, words: Sequence[str]) -> list[str]:
+    """Words that resemble what was typed; of those, first the ones that begin like it."""
+    close = difflib.get_close_matches(typed, words, n=4 * _SUGGESTIONS, cutoff=0.7)
+    return sorted(close, key=lambda word: -len(os.path.commonprefix([typed, word])))
 
 
 def _named(catalogue: Catalogue, position: int) -> str:

@@ -147,9 +147,7 @@ class _Attempt:
         own_round.receive_inbox(body)
         with store.transaction() as transaction:
             state = store.public_state(transaction, ctx)
-        model = model_from_settings(
-            self.plan.model.name, self.plan.model.settings, site.catalogue, self.plan.figures()
-        )
+        model = model_from_settings(self.plan.model.name, self.plan.model.settings, site.catalogue)
         sums = model.contribute(
             self.envelope.round, arrays_from_bytes(state), site.interactions, self.spec.blocks
         )

@@ -5,9 +5,13 @@ federation's guarantee (the threat model says so); the global model alone lies i
 """
 
 import difflib
+import functools
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from recommons.client.recommending import Recommender
 from recommons.client.release_files import read_release
@@ -55,7 +59,7 @@ class SiteData:
 
 
 def open_model(folder: Path, *, site: str | None = None) -> ServedModel:
-    """Open the model that a run left.
+    """Open the model that a run left. It is made ready to score, in seconds, at its first use.
 
     Args:
         folder: Output of a run.
@@ -71,16 +75,22 @@ def open_model(folder: Path, *, site: str | None = None) -> ServedModel:
         titles=metadata.titles,
         inferred=metadata.catalogue_assumed_public,
     )
-    # The site is looked up first: inverting the global model takes seconds.
     own = None if site is None else load_site(folder, site, catalogue)
     shared = GlobalModel(release=release)
-    scorer: Scorer = shared.scorer
-    if own is not None:
-        scorer = fit_site(shared, own.interactions, seed=0, choice=own.choice).served
+
+    @functools.cache
+    def scorer() -> Scorer:
+        if own is None:
+            return shared.scorer
+        return fit_site(shared, own.interactions, seed=0, choice=own.choice).served
+
+    def score(users: Interactions) -> npt.NDArray[np.float32]:
+        return scorer().score(users)
+
     return ServedModel(
         name=release.model,
         metadata=metadata,
-        recommender=Recommender(catalogue=catalogue, score=scorer.score),
+        recommender=Recommender(catalogue=catalogue, score=score),
         site=site,
     )
 

@@ -219,3 +219,7 @@ def _say(code: str, message: str, remedy: str, as_json: bool) -> None:
     for name, text in (("code", code), ("remedy", remedy)):
         typer.secho(f"{name}: ", err=True, bold=True, nl=False)
         typer.echo(text, err=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -96,7 +96,7 @@ class _Run:
         self.specs = plan.specs()
         self.ledger = LedgerFile.open(self.folder.folder / "ledger.jsonl", self.folder.identity)
         self.model = model_from_settings(
-            plan.model.name, plan.model.settings, self.folder.catalogue, plan.figures()
+            plan.model.name, plan.model.settings, self.folder.catalogue
         )
         self.dropped = dict.fromkeys(plan.cohort, 0)
 

@@ -23,7 +23,7 @@ from recommons.common.data.interactions import Interactions
 from recommons.common.data.splits import Split
 from recommons.common.metrics import Evaluation, evaluate
 from recommons.common.models.interface import ModelRelease, NoisySum, PublicFigures
-from recommons.common.models.registry import new_model
+from recommons.common.models.registry import build_model
 from recommons.common.models.scoring import GlobalModel, Scorer, popularity_scorer
 from recommons.common.models.site import SiteChoice, fit_site
 from recommons.common.privacy.mechanism import BlockMechanism
@@ -91,7 +91,7 @@ def evaluate_sites(
             for way in WAYS
         }
     means = {way: _means(by_way[way] for by_way in found.values()) for way in WAYS}
-    if len(dataset.catalogue) <= 0:
+    if len(dataset.catalogue) <= MOST_CENTRAL_ITEMS:
         scorer = _central_ease(split.train, dataset.catalogue)
         means["ease_centralised"] = evaluate(scorer.score, test.fold_in, test.held_out).means()
     return Evaluated(
@@ -125,7 +125,7 @@ def _central_ease(train: Interactions, catalogue: Catalogue) -> Scorer:
     figures = PublicFigures(
         declared_users={"all": train.n_users}, n_items=len(catalogue), epsilon=float("inf")
     )
-    model = new_model("ease", catalogue, figures)
+    model = build_model("ease", catalogue, figures)
     (requests,) = model.rounds()
     blocks = tuple(
         BlockMechanism(

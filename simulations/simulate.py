@@ -21,7 +21,7 @@ from recommons.common.data.dataset import Dataset, split_dataset
 from recommons.common.data.splits import Split
 from recommons.common.errors import InvalidInput
 from recommons.common.models.interface import FederatedModel, PublicFigures
-from recommons.common.models.registry import new_model
+from recommons.common.models.registry import build_model
 from recommons.common.privacy.calibration import default_delta
 from recommons.server.app import server_app
 from recommons.server.folder import CoordinatorFolder
@@ -104,7 +104,7 @@ class Scene:
             n_items=len(self.dataset.catalogue),
             epsilon=settings.epsilon,
         )
-        return new_model(
+        return build_model(
             settings.model, self.dataset.catalogue, figures, dim=settings.dim, seed=settings.seed
         )
 

@@ -186,7 +186,16 @@ def _judge(
                 local_weight=weight,
                 alone_share=share,
             )
-            yield choice, _recovered((1 - share) * served + share * alone[best], fold)
+            yield choice, _recovered(_mixed(served, alone[best], share), fold)
+
+
+def _mixed(
+    first: npt.NDArray[np.float32], second: npt.NDArray[np.float32], share: float
+) -> npt.NDArray[np.float32]:
+    """(1 − β)·first + β·second, where minus infinity (a known item) stays what it is."""
+    if share in (0.0, 1.0):
+        return second if share else first
+    return (1 - share) * first + share * second
 
 
 def _scores(inverse: GramInverse, fold: _Fold) -> npt.NDArray[np.float32]:

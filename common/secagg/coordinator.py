@@ -119,7 +119,7 @@ class CoordinatorRound:
             kind, ctx = message_context(message)
             if ctx != self.context.hash:
                 return "secagg/other-context"
-            if kind != self.step:
+            if kind.value != self.step.value:
                 return "secagg/out-of-order"
             self._take(place, message)
         except ProtocolAbort as fault:

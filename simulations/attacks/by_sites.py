@@ -48,9 +48,7 @@ class _Play:
         }
         for step, answer in (honest | forged).items():
             if COLLUDER in self.protocol.expected and COLLUDER not in self.protocol.excluded:
-                message = (
-                    b"" if step == "advertise" else self.protocol.message_for(COLLUDER)
-                )
+                message = b"" if step == "advertise" else self.protocol.message_for(COLLUDER)
                 code = self.protocol.receive(COLLUDER, answer(self.puppet, message))
                 self.codes += [code] if code else []
             self.stage.exchange(self.protocol, step, without=(COLLUDER,))  # type: ignore[arg-type]

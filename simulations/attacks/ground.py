@@ -19,8 +19,7 @@ from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.dataset import Dataset
 from recommons.common.data.interactions import Interactions
 from recommons.common.federation import Federation
-from recommons.common.models.interface import PublicFigures
-from recommons.common.models.registry import new_model
+from recommons.common.models.als import AlsModel, AlsSettings
 from recommons.common.plan import Plan
 from recommons.common.secagg.identity import SigningIdentity
 from recommons.common.secagg.roster import Roster
@@ -98,10 +97,8 @@ class Ground:
 def _founded(folder: Path, wish: Wish) -> Found:
     dataset = _one_item_each()
     declared = dict.fromkeys(SITES, 10)
-    figures = PublicFigures(
-        declared_users=declared, n_items=len(dataset.catalogue), epsilon=wish.epsilon
-    )
-    model = new_model("als", dataset.catalogue, figures, dim=_FACTORS)
+    options = AlsSettings(dims=(_FACTORS, _FACTORS), round_shares=(0.4, 0.6))
+    model = AlsModel(catalogue=dataset.catalogue, options=options)
     specs = specs_for(model, declared, wish)
 
     def plan(roster: Roster) -> Plan:

@@ -86,9 +86,7 @@ def _copied(stage: Stage) -> Ended:
 def _one_for_both(stage: Stage) -> Ended:
     keys, point = _keys(stage), drawn_point()
     colluder = read_key(stage.found.sites[COLLUDER] / "identity.key")
-    return _refused(
-        stage, _with(keys, 4, _entry(signed_keys(colluder, keys.ctx, 4, point, point)))
-    )
+    return _refused(stage, _with(keys, 4, _entry(signed_keys(colluder, keys.ctx, 4, point, point))))
 
 
 def _stranger_in_a_seat(stage: Stage) -> Ended:

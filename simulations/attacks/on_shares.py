@@ -160,9 +160,7 @@ def _attack(
     code: str = "secagg/inbox-signature",
     before: Exchange = "masked",
 ) -> Attack:
-    return Attack(
-        name=name, does=does, gains=gains, rule=rule, code=code, run=run, before=before
-    )
+    return Attack(name=name, does=does, gains=gains, rule=rule, code=code, run=run, before=before)
 
 
 ATTACKS = (

@@ -116,9 +116,7 @@ def _twice(certificate: Certificate) -> Certificate:
 def _sixth(certificate: Certificate) -> Certificate:
     stranger = SigningIdentity(b"s" * 32)
     signature = stranger.sign(
-        *survived(
-            certificate.ctx, certificate.full, certificate.dealers, certificate.survivors
-        )
+        *survived(certificate.ctx, certificate.full, certificate.dealers, certificate.survivors)
     )
     return replace(
         certificate,
@@ -132,9 +130,7 @@ def _stranger(certificate: Certificate) -> Certificate:
     statement = survived(
         certificate.ctx, certificate.full, certificate.dealers, certificate.survivors
     )
-    return replace(
-        certificate, signatures=(*certificate.signatures[:4], stranger.sign(*statement))
-    )
+    return replace(certificate, signatures=(*certificate.signatures[:4], stranger.sign(*statement)))
 
 
 def _other_sets(stage: Stage) -> Ended:

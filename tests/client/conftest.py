@@ -10,7 +10,7 @@ import pytest
 
 from recommons.client.sources import load_dataset
 from recommons.common.models.interface import PublicFigures
-from recommons.common.models.registry import new_model
+from recommons.common.models.registry import build_model
 from recommons.server.planning import Wish, make_plan, specs_for
 from recommons.simulations.founding import Found, found_federation, simulated_policy
 
@@ -28,7 +28,7 @@ def found(tmp_path: Path, tiny_data: Path) -> Callable[..., Found]:
         figures = PublicFigures(
             declared_users=declared, n_items=len(dataset.catalogue), epsilon=wish.epsilon
         )
-        model = new_model("als", dataset.catalogue, figures, dim=3, seed=0)
+        model = build_model("als", dataset.catalogue, figures, dim=3, seed=0)
         specs = specs_for(model, declared, wish)
         return found_federation(
             tmp_path / "run",

@@ -27,7 +27,7 @@ def mask_word(key: bytes, bits: int, coordinate: int) -> int:
     width = word_bytes(bits)
     block = _block(key, coordinate * width // 16)
     at = coordinate * width % 16
-    return int.from_bytes(block[at : at + width], "little") % 2**bits
+    return int.from_bytes(block[at : at + width], "little") % (1 << bits)
 
 
 def add_mask(vector: list[int], key: bytes, sign: int, bits: int) -> list[int]:

@@ -1,5 +1,6 @@
 """The nine messages, written and read from the grammar of docs/secure-aggregation.md."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from tests.naive_secagg.fields import Cursor, Refused, SiteSet, sized, write_set
@@ -239,7 +240,7 @@ def _reveal(c: Cursor, ctx: bytes) -> Reveal:
     return Reveal(ctx, site, dealers, survivors, openings, c.take(64))
 
 
-_READERS = {
+_READERS: dict[int, Callable[[Cursor, bytes], Message]] = {
     1: _advertise,
     2: _keys,
     3: _shares,

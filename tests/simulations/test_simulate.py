@@ -68,7 +68,7 @@ def test_without_noise_every_secure_sum_is_the_plain_sum_of_the_sites_integers(
 ) -> None:
     coordinator = CoordinatorFolder.open(exact_run / "coordinator")
     plan, catalogue = coordinator.plan, coordinator.catalogue
-    model = model_from_settings(plan.model.name, plan.model.settings, catalogue, plan.figures())
+    model = model_from_settings(plan.model.name, plan.model.settings, catalogue)
     sums = [e.body for e in entries(exact_run, "coordinator") if e.kind == "sum"]
     assert len(sums) == len(plan.rounds)
     own = {
@@ -277,7 +277,7 @@ def test_options_win_over_the_plan_file(tmp_path: Path) -> None:
     ("options", "code"),
     [
         ({"min_survivors": 3}, "secagg/least-survivors"),
-        ({"min_survivors": 6}, "input/argument"),
+        ({"min_survivors": 6}, "secagg/least-survivors"),
         ({"colluding": 4}, "secagg/colluding"),
     ],
 )

@@ -18,7 +18,7 @@ from recommons.common.secagg.messages import (
     Survivors,
 )
 from recommons.common.secagg.sets import SiteSet
-from tests.vectors.play import drawn
+from tests.vectors.scenario import drawn
 
 __all__ = ["messages"]
 

@@ -11,11 +11,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.vectors import primitives, to_coordinator, to_sites
+from tests.vectors import (
+    keys_and_inboxes,
+    primitives,
+    sets_and_certificates,
+    to_coordinator,
+)
+from tests.vectors.derivations import derivation
 from tests.vectors.encodings import messages
 from tests.vectors.models import VectorFile
-from tests.vectors.play import Play, Scenario
-from tests.vectors.rejections import rejections
+from tests.vectors.play import Play
+from tests.vectors.rejections import Maker, rejections
+from tests.vectors.scenario import Scenario
 
 __all__ = ["FOLDER", "build", "main"]
 
@@ -102,15 +109,15 @@ def build() -> dict[str, bytes]:
     """Every file's bytes by its name."""
     plays = {s.name: Play(s) for s in (*THREE, *FIVE, *TEN)}
     chosen = [plays[name] for name in ("three", "five without one", TEN[0].name)]
-    makers = [
-        to_sites.keys,
-        to_sites.inboxes,
-        to_sites.survivors,
-        to_sites.certificates,
+    makers: list[Maker] = [
+        keys_and_inboxes.keys,
+        keys_and_inboxes.inboxes,
+        sets_and_certificates.survivors,
+        sets_and_certificates.certificates,
         to_coordinator.uploads,
     ]
     files = {
-        "derivation": primitives.derivation(chosen),
+        "derivation": derivation(chosen),
         "masks": primitives.masks(),
         "shares": primitives.shares(),
         "commitments": primitives.commitments(plays["three"]),

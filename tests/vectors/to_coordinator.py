@@ -1,6 +1,7 @@
 """Messages 1, 3, 5, 7 and 9, altered by their sender or on the way."""
 
 from dataclasses import replace
+from typing import Any
 
 from recommons.common.secagg.agreement import agree
 from recommons.common.secagg.messages import Advertise, Keys, Masked, Reveal, Shares, Signature
@@ -13,9 +14,10 @@ from recommons.common.secagg.statements import (
     survived,
     vector_hash,
 )
-from tests.vectors.play import Play, drawn
+from tests.vectors.keys_and_inboxes import flipped
+from tests.vectors.play import Play
 from tests.vectors.rejections import Case
-from tests.vectors.to_sites import flipped
+from tests.vectors.scenario import drawn
 
 __all__ = ["uploads"]
 
@@ -108,13 +110,18 @@ def _shares(play: Play) -> list[Case]:
         *(
             case(
                 f"{where} byte of {name.replace('_', ' ')} altered",
-                replace(good, **{name: flipped(getattr(good, name), at)}),
+                _flipped(good, name, at),
                 "signature",
             )
             for name in ("seed_commitment", "commitments", "ciphertexts", "signature")
             for where, at in (("first", 0), ("last", -1))
         ),
     ]
+
+
+def _flipped(message: Shares, name: str, at: int) -> Shares:
+    changed: dict[str, Any] = {name: flipped(getattr(message, name), at)}
+    return replace(message, **changed)
 
 
 def _full(play: Play) -> bytes:

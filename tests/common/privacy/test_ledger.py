@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recommons.common.errors import InvalidInput, LedgerError
@@ -387,6 +387,9 @@ JSON = st.recursive(
 
 @settings(max_examples=150)
 @given(value=JSON, indent=st.sampled_from([None, None, 1]), ascii_only=st.booleans())
+@example(value={"\uffff": 1, "\U00010000": 2}, indent=None, ascii_only=False)  # UTF-16 order
+@example(value=[1e22, 1e-7, 1e16, 0.1, -0.0], indent=None, ascii_only=True)
+@example(value=[2**53 - 1, 2**53], indent=None, ascii_only=True)
 def test_the_quick_look_at_a_line_agrees_with_rfc_8785(
     value: object, indent: int | None, ascii_only: bool
 ) -> None:

@@ -47,7 +47,8 @@ class Federation:
         bits: int = 32,
         size: int | None = None,
     ) -> None:
-        names = [f"site-{i}" for i in range(sites)]
+        width = len(str(sites - 1))
+        names = [f"site-{i:0{width}}" for i in range(sites)]
         self.identities = {name: SigningIdentity(drawn("identity", name)) for name in names}
         self.roster = Roster(
             federation="test",

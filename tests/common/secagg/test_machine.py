@@ -381,7 +381,7 @@ def test_a_round_is_exact_or_aborts_whatever_is_lost_repeated_delayed_or_restart
     federation: "type[Federation]",
 ) -> None:
     ends: Counter[Step] = Counter()
-    run(machine(federation, ends), examples=80, steps=50)
+    run(machine(federation, ends), examples=50, steps=40)
     assert ends[Step.DONE] > 10
     assert ends[Step.ABORTED] > 10
 
@@ -390,6 +390,6 @@ def test_a_false_coordinator_opens_at_most_one_set_of_survivors(
     federation: "type[Federation]", play: "type[Play]"
 ) -> None:
     ends: Counter[int] = Counter()
-    run(false_coordinator(federation, play, ends), examples=80, steps=20)
+    run(false_coordinator(federation, play, ends), examples=50, steps=15)
     assert set(ends) == {0, 1}
     assert ends[1] > 10

@@ -15,7 +15,8 @@ int64 = st.integers(-(2**63), 2**63 - 1)
 
 
 def centred(value: int, bits: int) -> int:
-    return (value + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)
+    half = 1 << (bits - 1)
+    return (value + half) % (2 * half) - half
 
 
 @given(st.sampled_from(WIDTHS), st.lists(int64, max_size=20), st.lists(int64, max_size=20))

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -118,13 +119,14 @@ def test_after_an_abort_at_any_step_no_secret_is_left_in_the_stored_state(
     site = game.sites[ME]
     message = game.coordinator.message_for(ME)[:-1]
     assert found_in(site.to_bytes(), secrets)
+    receive: dict[MessageKind, Callable[[], object]] = {
+        MessageKind.KEYS: lambda: site.receive_keys(message, expected_spec=SPEC),
+        MessageKind.INBOX: lambda: site.receive_inbox(message),
+        MessageKind.SURVIVORS: lambda: site.receive_survivors(message),
+        MessageKind.CERTIFICATE: lambda: site.receive_certificate(message),
+    }
     with pytest.raises(ProtocolAbort):
-        {
-            MessageKind.KEYS: lambda: site.receive_keys(message, expected_spec=SPEC),
-            MessageKind.INBOX: lambda: site.receive_inbox(message),
-            MessageKind.SURVIVORS: lambda: site.receive_survivors(message),
-            MessageKind.CERTIFICATE: lambda: site.receive_certificate(message),
-        }[kind]()
+        receive[kind]()
     assert found_in(site.to_bytes(), secrets) == set()
     assert found_in(fed.resumed(site).to_bytes(), secrets) == set()
 

@@ -1,0 +1,324 @@
+"""Attacks that the site's runtime does not stop yet: each says what is wrong and how to mend it.
+
+They are expected failures, strictly: a test that begins to pass must lose its mark.
+"""
+
+import json
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import event, text
+
+from recommons.client.enrolment import accept_federation
+from recommons.client.rounds import answer
+from recommons.client.site import Site
+from recommons.common.errors import InvalidInput, RecommonsError, Refusal
+from recommons.common.federation import Federation, sign_announcement
+from recommons.common.hashing import canonical_json
+from recommons.common.models.state import arrays_to_bytes
+from recommons.common.plan import Plan
+from recommons.common.privacy.ledger import split_lines, verify_chain
+from recommons.common.secagg.messages import Inbox, Keys
+from recommons.common.wire import Envelope
+from recommons.simulations.attacks import Ground
+from recommons.simulations.attacks.on_plans import changed
+from recommons.simulations.attacks.on_shares import inbox_without
+from recommons.simulations.attacks.puppet import Puppet
+from recommons.simulations.attacks.stage import STATE, Stage
+
+TARGET, COLLUDER = "site-0", "site-4"
+OTHER_RUN = b"another run's id"
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """In memory where there is such a place: durability is not what is tested here."""
+    memory = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def ground(folder: Path) -> Ground:
+    return Ground.found(folder / "ground")
+
+
+@pytest.fixture
+def stage(ground: Ground, folder: Path) -> Iterator[Stage]:
+    with ground.stage(folder / "stage") as stage:
+        yield stage
+    shutil.rmtree(folder / "stage")
+
+
+def ledger(stage: Stage, site: str = TARGET) -> list[tuple[str, dict[str, object]]]:
+    lines = split_lines((stage.found.sites[site] / "ledger.jsonl").read_bytes())
+    entries = verify_chain(lines, stage.roster.keys[site], writer=site)
+    return [(entry.kind, dict(entry.body)) for entry in entries]
+
+
+def outcome(stage: Stage, *args: object, **more: object) -> str:
+    """``"answered"``, a code, or the type of an error that has none."""
+    try:
+        stage.ask(*args, **more)  # type: ignore[arg-type]
+    except RecommonsError as error:
+        return error.code
+    except Exception as error:  # noqa: BLE001 - the app turns it into site/internal
+        return type(error).__name__
+    return "answered"
+
+
+def hostile_state(stage: Stage, arrays: dict[str, np.ndarray], attempt: int = 0) -> list[str]:
+    """How each site answers round 1 with this public state, when it comes to its own users."""
+    protocol = stage.protocol(round=1, attempt=attempt)
+    place = {"round": 1, "attempt": attempt}
+    for site in protocol.expected:
+        protocol.receive(site, stage.ask(site, "advertise", **place))
+    protocol.close_advertise(arrays_to_bytes(arrays))
+    for site in protocol.expected:
+        body = protocol.message_for(site)
+        try:
+            protocol.receive(site, stage.ask(site, "shares", body, **place))
+        except RecommonsError as refused:
+            return [refused.code] * 5
+    protocol.close_shares()
+    return [
+        outcome(stage, site, "masked", protocol.message_for(site), **place)
+        for site in protocol.expected
+    ]
+
+
+def test_a_hostile_public_state_does_not_tell_which_items_users_touched(stage: Stage) -> None:
+    """Three item vectors for a catalogue of six: only sites whose users touched later ones fail."""
+    items, ridge = np.eye(3, 2), np.eye(2)
+    answers = hostile_state(stage, {"items": items, "ridge": ridge})
+    assert len(set(answers)) == 1
+
+
+def test_the_answers_to_hostile_states_cannot_be_asked_for_without_end(stage: Stage) -> None:
+    for attempt in range(6):
+        hostile_state(stage, {"items": np.eye(3, 2), "ridge": np.eye(2)}, attempt)
+
+
+def test_a_public_state_of_another_shape_is_refused_before_shares_are_dealt(stage: Stage) -> None:
+    answers = hostile_state(stage, {"items": np.zeros((6, 900)), "ridge": np.eye(900)})
+    assert set(answers) == {"site/message"}
+
+
+def test_an_unreadable_public_state_ends_the_attempt(stage: Stage) -> None:
+    keys = Keys.from_bytes(stage.before("shares").message_for(TARGET))
+    unreadable = replace(keys, public_state=b"not safetensors").to_bytes()
+    assert outcome(stage, TARGET, "shares", unreadable) == "site/message"
+    assert not stage.holds_state(TARGET)
+
+
+def test_a_torn_last_line_of_the_ledger_file_is_mended(stage: Stage) -> None:
+    path = stage.found.sites[TARGET] / "ledger.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) - 40])  # the power went while the line was written
+    stage.restart(TARGET)
+    stage.ask(TARGET, "advertise")
+    assert [kind for kind, _ in ledger(stage)] == ["plan-accepted", "reserved"]
+
+
+def test_two_requests_at_once_leave_one_ledger(stage: Stage) -> None:
+    body = stage.before("shares").message_for(TARGET)
+    bad = Keys.from_bytes(body)
+    bad = replace(bad, spec=stage.spec(1))
+    gate = threading.Barrier(6)
+
+    def ask(number: int) -> None:
+        gate.wait()
+        request = body if number % 2 else bad.to_bytes()
+        envelope = Envelope(run_id=stage.run_id, exchange="shares")
+        with Site.open(stage.found.sites[TARGET]) as site:
+            try:
+                answer(site, envelope, request)
+            except RecommonsError:
+                pass
+
+    threads = [threading.Thread(target=ask, args=(k,)) for k in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ledger(stage)
+
+
+def test_publishing_at_once_writes_each_line_once(stage: Stage) -> None:
+    site = stage.sites[TARGET]
+    with site.store.transaction() as transaction:
+        for _ in range(300):
+            site.record(transaction, "run-ended", {"run": "x", "outcome": "finished"})
+    gate = threading.Barrier(8)
+
+    def publish() -> None:
+        gate.wait()
+        site.publish_ledger()
+
+    threads = [threading.Thread(target=publish) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(ledger(stage)) == 301
+
+
+def test_a_lost_database_beside_a_ledger_is_noticed(stage: Stage) -> None:
+    stage.before("sign")
+    stage.sites[TARGET].store.close()
+    (stage.found.sites[TARGET] / "site.db").unlink()
+    with pytest.raises(RecommonsError):
+        Site.open(stage.found.sites[TARGET]).publish_ledger()
+
+
+def test_an_older_database_beside_a_newer_ledger_is_noticed(stage: Stage) -> None:
+    backup = stage.backup(TARGET)
+    stage.before("sign")
+    with pytest.raises(RecommonsError):
+        stage.restore(TARGET, backup)
+        stage.ask(TARGET, "advertise")
+
+
+def test_a_vector_is_not_masked_again_from_an_older_database(stage: Stage) -> None:
+    protocol = stage.before("masked")
+    inbox = Inbox.from_bytes(protocol.message_for(TARGET))
+    backup = stage.backup(TARGET)
+    stage.ask(TARGET, "masked", inbox.to_bytes())
+    with pytest.raises(RecommonsError):
+        stage.restore(TARGET, backup)
+        stage.ask(TARGET, "masked", inbox_without(inbox, 4).to_bytes())
+
+
+def test_every_run_that_ends_is_in_the_ledger(stage: Stage) -> None:
+    coordinator = stage.found.coordinator.identity
+    body = sign_announcement(stage.plan, OTHER_RUN, coordinator)
+    stage.ask(TARGET, "join", body, run_id=OTHER_RUN)
+    stage.ask(TARGET, "finish")
+    stage.ask(TARGET, "finish", run_id=OTHER_RUN)
+    ended = {entry["run"] for kind, entry in ledger(stage) if kind == "run-ended"}
+    assert ended == {stage.run_id.hex(), OTHER_RUN.hex()}
+
+
+def test_a_run_that_ended_takes_no_more_rounds(stage: Stage) -> None:
+    stage.ask(TARGET, "finish")
+    assert outcome(stage, TARGET, "advertise") not in {"answered"}
+
+
+def test_an_attempt_that_is_open_when_the_run_ends_is_in_the_ledger(stage: Stage) -> None:
+    stage.before("masked")
+    stage.ask(TARGET, "finish")
+    assert "aborted" in [kind for kind, _ in ledger(stage)]
+
+
+def test_what_was_revealed_is_gone_from_the_disk_when_the_run_ends(stage: Stage) -> None:
+    protocol = stage.before("reveal")
+    stage.exchange(protocol, "reveal")
+    stage.ask(TARGET, "finish")
+    assert stage.traces[TARGET].left() == 0
+
+
+def test_a_plan_that_the_protocol_cannot_carry_out_is_refused_when_joining(stage: Stage) -> None:
+    path = stage.found.sites[TARGET] / "policy.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"least_survivors": 2}))
+    stage.restart(TARGET)
+    plan = changed(stage.plan, privacy__min_survivors=3)  # the quorum of five with c = 1 is four
+    body = sign_announcement(plan, OTHER_RUN, stage.found.coordinator.identity)
+    assert outcome(stage, TARGET, "join", body, run_id=OTHER_RUN) not in {"answered"}
+
+
+def test_a_round_under_another_roster_than_the_plans_is_refused(stage: Stage) -> None:
+    """The operator approved a new epoch after joining; the plan was made for the old one."""
+    pinned = stage.found.coordinator.federation
+    newer = replace(pinned.roster, epoch=2).sign(stage.federation_key)
+    accept_federation(
+        stage.found.sites[TARGET],
+        Federation(
+            signed_roster=newer,
+            federation_key=pinned.federation_key,
+            coordinator_key=pinned.coordinator_key,
+        ),
+    )
+    stage.restart(TARGET)
+    assert outcome(stage, TARGET, "advertise") == "plan/roster"
+
+
+def test_a_plan_with_a_number_json_cannot_carry_is_refused_by_name(stage: Stage) -> None:
+    for text_ in (b'"seed":9007199254740993', b'"seed":NaN', b'"seed":1e999'):
+        plan = stage.plan.to_bytes().replace(b'"seed":0', text_)
+        assert plan != stage.plan.to_bytes()
+        assert outcome(stage, TARGET, "join", bytes(64) + plan, run_id=OTHER_RUN) == "plan/invalid"
+
+
+def test_two_joins_at_once_are_both_answered(stage: Stage) -> None:
+    body = sign_announcement(stage.plan, OTHER_RUN, stage.found.coordinator.identity)
+    envelope = Envelope(run_id=OTHER_RUN, exchange="join")
+    gate, results = threading.Barrier(6), []
+
+    def ask() -> None:
+        with Site.open(stage.found.sites[TARGET]) as site:
+            _ = site.interactions, site.catalogue
+            gate.wait()
+            try:
+                results.append(type(answer(site, envelope, body)).__name__)
+            except Exception as error:  # noqa: BLE001
+                results.append(type(error).__name__)
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(results) == {"bytes"}
+
+
+def test_no_secret_is_in_the_text_of_a_database_error(stage: Stage) -> None:
+    body = stage.before("shares").message_for(TARGET)
+    site = stage.sites[TARGET]
+
+    @event.listens_for(site.store._engine, "connect")
+    def _read_only(connection: object, _record: object) -> None:
+        connection.execute("PRAGMA query_only=ON")  # type: ignore[attr-defined]
+
+    try:
+        stage.ask(TARGET, "shares", body)
+    except Exception as error:  # noqa: BLE001
+        assert "parameters" not in str(error)
+        assert "b'" not in str(error)
+    else:
+        raise AssertionError("the database was not read-only")
+
+
+def test_the_same_users_are_not_charged_for_run_after_run_without_limit(stage: Stage) -> None:
+    for number in range(20):
+        run_id = bytes([number]) * 16
+        body = sign_announcement(stage.plan, run_id, stage.found.coordinator.identity)
+        if outcome(stage, TARGET, "join", body, run_id=run_id) != "answered":
+            return
+    raise AssertionError("twenty runs of one plan were all accepted")
+
+
+def test_the_dealer_of_bad_shares_is_named_in_the_victims_ledger(stage: Stage) -> None:
+    protocol = stage.honest
+    puppet = Puppet(stage, COLLUDER, protocol)
+    protocol.receive(COLLUDER, puppet.advertisement)
+    stage.before("shares", without=(COLLUDER,))
+    forged = puppet.forged_shares(protocol.message_for(COLLUDER), dealt_to={0: bytes(98)})
+    protocol.receive(COLLUDER, forged)
+    stage.before("masked")
+    assert outcome(stage, TARGET, "masked", protocol.message_for(TARGET)) == (
+        "secagg/inbox-commitment"
+    )
+    kind, body = ledger(stage)[-1]
+    assert kind == "aborted"
+    assert COLLUDER in str(body)
+
+
+def test_attempts_that_come_to_nothing_are_limited(stage: Stage) -> None:
+    answers = [outcome(stage, TARGET, "advertise", attempt=number) for number in range(12)]
+    assert set(answers[5:]) == {"site/budget"}
