@@ -32,8 +32,6 @@ def join(site: Site, run_id: bytes, body: bytes) -> bytes:
         if known is not None:
             return site.head(transaction)
     try:
-        if site.id not in plan.cohort:
-            raise Refusal("plan/cohort", "this site is not in the plan's cohort")
         check_plan(site.policy, plan, site.interactions.n_users)
         check_mechanism(site, plan)
     except (Refusal, InvalidInput) as refusal:
@@ -57,9 +55,12 @@ def check_mechanism(site: Site, plan: Plan) -> None:
     """Check that the pinned mechanism is the model's and costs no more than the plan claims.
 
     Raises:
-        InvalidInput: Another catalogue, or settings the model does not know.
-        Refusal: ``plan/mechanism``: other blocks, clips or sizes than the model's, or a larger ε.
+        InvalidInput: Settings that the model does not know.
+        Refusal: ``plan/cohort``, ``plan/catalogue``, or ``plan/mechanism``: other blocks, clips or
+            sizes than the model's, or a larger ε.
     """
+    if site.id not in plan.cohort:
+        raise Refusal("plan/cohort", "this site is not in the plan's cohort")
     if site.catalogue.hash.hex() != plan.catalogue.hash:
         raise Refusal("plan/catalogue", "the plan pins another catalogue than this site has")
     model = model_from_settings(plan.model.name, plan.model.settings, site.catalogue)

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recommons.client.recommendation_files import check_output, write_recommendations
-from recommons.client.recommending import Recommendation, basket_items
+from recommons.client.recommending import Recommendation, basket_items, split_ids
 from recommons.client.served_model import ServedModel, open_model
 from recommons.client.sources import ColumnNames, read_histories
 
@@ -40,7 +40,7 @@ def recommend_for_basket(
     """
     model = open_model(folder, site=site)
     catalogue = model.recommender.catalogue
-    basket = basket_items(catalogue, _split(items, catalogue.item_ids))
+    basket = basket_items(catalogue, split_ids(catalogue, items))
     with _waiting("preparing the model"):
         found = model.recommender.for_basket(basket, k, reasons=_REASONS if why else 0)
     named = [(catalogue.item_ids[item], catalogue.titles[item]) for item in basket.tolist()]
@@ -110,13 +110,6 @@ def recommend_for_users(
 def _waiting(what: str) -> Status:
     """A spinner, on a terminal; nothing elsewhere."""
     return Console(stderr=True).status(what)
-
-
-def _split(items: str, known: Sequence[str]) -> list[str]:
-    """Ids at the commas, unless the whole is one id that has a comma in it."""
-    if items in known:
-        return [items]
-    return [part for part in (part.strip() for part in items.split(",")) if part]
 
 
 def _as_json(

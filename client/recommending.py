@@ -5,7 +5,7 @@ the same model and basket always give the same list.
 """
 
 import difflib
-import os
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +18,14 @@ from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput
 from recommons.common.metrics import Scorer, top_k
 
-__all__ = ["RECOMMENDATION_SCHEMA", "Reason", "Recommendation", "Recommender", "basket_items"]
+__all__ = [
+    "RECOMMENDATION_SCHEMA",
+    "Reason",
+    "Recommendation",
+    "Recommender",
+    "basket_items",
+    "split_ids",
+]
 
 RECOMMENDATION_SCHEMA: dict[str, type[pl.DataType]] = {
     "user_id": pl.String,
@@ -164,6 +171,13 @@ class Recommender:
         )
 
 
+def split_ids(catalogue: Catalogue, text: str) -> list[str]:
+    """Item ids at the commas, unless the whole is one id that has a comma in it."""
+    if text in catalogue.index:
+        return [text]
+    return [part for part in (part.strip() for part in text.split(",")) if part]
+
+
 def basket_items(catalogue: Catalogue, basket: Sequence[str]) -> npt.NDArray[np.int64]:
     """Positions of the items a caller typed, ascending and distinct.
 
@@ -197,7 +211,12 @@ def _nearest(catalogue: Catalogue, typed: str) -> str:
 def _alike(typed: str, words: Sequence[str]) -> list[str]:
     """Words that resemble what was typed; of those, first the ones that begin like it."""
     close = difflib.get_close_matches(typed, words, n=4 * _SUGGESTIONS, cutoff=0.7)
-    return sorted(close, key=lambda word: -len(os.path.commonprefix([typed, word])))
+    return sorted(close, key=lambda word: -_shared_beginning(typed, word))
+
+
+def _shared_beginning(one: str, other: str) -> int:
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _named(catalogue: Catalogue, position: int) -> str:

@@ -1,6 +1,5 @@
 """A plan, carried out: join, a secure sum a round, free post-processing, one release."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from flwr.serverapp import Grid
 
-from recommons.common.errors import InvalidInput, ProtocolAbort, RecommonsError
-from recommons.common.federation import sign_announcement
+from recommons.common.errors import ProtocolAbort, RecommonsError
 from recommons.common.hashing import digest
 from recommons.common.models.interface import ModelRelease, NoisySum
 from recommons.common.models.registry import model_from_settings
@@ -22,12 +20,12 @@ from recommons.common.secagg.context import Context
 from recommons.common.secagg.coordinator import CoordinatorRound
 from recommons.common.secagg.outcome import RoundResult
 from recommons.common.secagg.parameters import RoundParameters
-from recommons.common.wire import Envelope, Exchange
+from recommons.common.wire import Exchange
+from recommons.server.cohort import Cohort, join_cohort
 from recommons.server.folder import CoordinatorFolder
 from recommons.server.ledger import LedgerFile
 from recommons.server.progress import RoundProgress
 from recommons.server.rounds import AttemptRequest, Traffic, secure_sum
-from recommons.server.transport import Answer, Refused, exchange
 
 __all__ = ["Listener", "TrainingResult", "noisy_sums", "train"]
 
@@ -84,7 +82,7 @@ class _Run:
     listen: Listener
     deadline_seconds: float
     traffic: Traffic = field(default_factory=Traffic)
-    nodes: dict[str, int] = field(default_factory=dict)
+    cohort: Cohort = field(default_factory=lambda: Cohort(nodes={}))
     done: list[Sums] = field(default_factory=list)
     events: list[tuple[GaussianSumRelease, ...]] = field(default_factory=list)
     aborts: list[tuple[int, int, str]] = field(default_factory=list)
@@ -162,30 +160,11 @@ class _Run:
             self._take(number, attempt, total, survivors)
 
     def _join(self) -> None:
-        """Announce the plan to every node; learn which node is which site."""
-        run_id = self.folder.run_id
-        body = sign_announcement(self.plan, run_id, self.folder.identity)
-        outcomes = exchange(
-            self.grid,
-            Envelope(run_id=run_id, exchange="join"),
-            dict.fromkeys(self.grid.get_node_ids(), body),
-            deadline_seconds=self.deadline_seconds,
-        )
-        refusals = sorted({o.code for o in outcomes.values() if isinstance(o, Refused)})
-        for node, outcome in outcomes.items():
-            if isinstance(outcome, Answer):
-                site = _site_of(outcome.body)
-                if site in self.plan.cohort:
-                    self.nodes[site] = node
-        if len(self.nodes) < self.plan.privacy.min_survivors:
-            code = "run/refused" if refusals else "run/sites"
-            reason = f"; refused: {', '.join(refusals)}" if refusals else ""
-            self._end(code)
-            raise RecommonsError(
-                code,
-                f"{len(self.nodes)} of {len(self.plan.cohort)} sites joined; required: "
-                f"{self.plan.privacy.min_survivors}{reason}",
-            )
+        try:
+            self.cohort = join_cohort(self.grid, self.folder, self.deadline_seconds)
+        except RecommonsError as error:
+            self._end(error.code)
+            raise
 
     def _round(self, number: int, state: bytes) -> None:
         """Attempt a round until it gives a sum or the plan's attempts are used up."""
@@ -229,7 +208,7 @@ class _Run:
                 spec=self.specs[number],
                 public_state=state,
                 roster=self.folder.federation.roster,
-                nodes=self.nodes,
+                nodes=self.cohort.nodes,
                 deadline_seconds=self.deadline_seconds,
             ),
             self.traffic,
@@ -282,12 +261,7 @@ class _Run:
                 "delta": privacy.delta,
             },
         )
-        exchange(
-            self.grid,
-            Envelope(run_id=self.folder.run_id, exchange="finish"),
-            dict.fromkeys(self.nodes.values(), b""),
-            deadline_seconds=self.deadline_seconds,
-        )
+        self.cohort.dismiss(self.grid, self.folder.run_id, self.deadline_seconds)
         self._end(None)
 
     def _end(self, code: str | None) -> None:
@@ -368,12 +342,3 @@ def noisy_sums(spec: RoundSpec, total: npt.NDArray[np.int64], survivors: int) ->
         )
         for block, place in spec.slices()
     }
-
-
-def _site_of(body: bytes) -> str:
-    """The site a node says it is; every message of the protocol proves it again."""
-    try:
-        site = json.loads(body)["site"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidInput("site/message", "the answer to join is not readable") from error
-    return str(site)

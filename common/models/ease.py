@@ -17,7 +17,8 @@ import scipy.sparse as sp
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput
-from recommons.common.models.content import feature_blocks, feature_table
+from recommons.common.models.content import feature_blocks, feature_table, principal_features
+from recommons.common.models.empirical_bayes import denoise
 from recommons.common.models.interface import (
     Arrays,
     BlockRequest,
@@ -25,8 +26,9 @@ from recommons.common.models.interface import (
     NoisySum,
     PublicFigures,
 )
+from recommons.common.models.item_step import leading_eigenvectors
 from recommons.common.models.kernel import FeatureKernel
-from recommons.common.models.triangles import packed_size, unpack
+from recommons.common.models.triangles import packed_size, scales, unpack
 from recommons.common.models.user_step import history_lengths
 from recommons.common.privacy.mechanism import BlockMechanism
 from recommons.common.privacy.quantization import quantize
@@ -35,6 +37,7 @@ __all__ = ["EaseModel", "EaseSettings"]
 
 MOST_ITEMS = 6000
 EXACT_RIDGE = 300.0
+FEATURE_RANK = 64
 ROW_CELLS = 1 << 22  # 32 MiB of int64: rows of the m × m sum held at once
 Integers = npt.NDArray[np.int64]
 
@@ -45,11 +48,15 @@ class EaseSettings:
 
     Attributes:
         exact: Release XᵀX in integers: no clip, no noise, no privacy.
+        dim: Rank to which a noisy Gram matrix is reduced.
+        kernel_weight: κ of the global model's scores, with privacy.
         ridge: λ of the global model's scores.
         most_items: Larger catalogues are refused.
     """
 
     exact: bool
+    dim: int
+    kernel_weight: float
     ridge: float
     most_items: int = MOST_ITEMS
 
@@ -57,7 +64,8 @@ class EaseSettings:
     def choose(cls, figures: PublicFigures) -> "EaseSettings":
         """The plan's defaults: functions of public figures only."""
         exact = figures.epsilon == float("inf")
-        return cls(exact=exact, ridge=EXACT_RIDGE if exact else 2.0)
+        ridge = EXACT_RIDGE if exact else 2.0
+        return cls(exact=exact, dim=32, kernel_weight=0.4, ridge=ridge)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,29 +147,44 @@ class EaseModel:
         return integers[:, 0], integers[:, 1]
 
     def release(self, done: Sequence[Mapping[str, NoisySum]]) -> ModelRelease:
-        """The Gram matrix, packed."""
-        block = done[0]["gram"]
-        order = len(self.catalogue)
+        """Without privacy XᵀX, packed; with it, factors L with LLᵀ ≈ WᵀW off the diagonal."""
+        block, order = done[0]["gram"], len(self.catalogue)
+        arrays: dict[str, npt.NDArray[Any]]
         if self.options.exact:
-            packed = block.values.copy()
-            packed[_off_diagonal(order)] *= np.sqrt(2.0)
+            packed = block.values * scales(order)
+            counts = np.diagonal(unpack(packed, order)).copy()
+            arrays = {"gram": packed}
         else:
-            packed = block.values
-        diagonal = np.diagonal(unpack(packed, order))
+            gram = unpack(block.values, order)
+            counts = np.diagonal(gram).copy()
+            arrays = {"factors": self._factors(gram, block.stddev)}
         return ModelRelease(
             model=self.name,
-            arrays={
-                "gram": packed,
-                "counts": diagonal.copy(),
-                **FeatureKernel(table=self._table).to_arrays(),
-            },
+            arrays={**arrays, "counts": counts, **FeatureKernel(table=self._table).to_arrays()},
             settings={
-                "users": max(float(diagonal.sum()), 1.0),
+                "users": max(float(counts.sum()), 1.0),
                 "features": self._table.shape[1],
                 "normalised": not self.options.exact,
+                "kernel_weight": self.options.kernel_weight,
                 "ridge": self.options.ridge,
             },
         )
+
+    def _factors(self, gram: npt.NDArray[np.float64], stddev: float) -> npt.NDArray[np.float32]:
+        """The leading eigenvectors U of a noisy Gram matrix G, denoised.
+
+        G U is U's items seen through noise of one standard deviation, as the sums of `als` are, and
+        is denoised like them. Noise raises an eigenvalue θ to θ + σ²m/θ (Benaych-Georges and
+        Nadakuditi 2011): this is undone before G U is divided by √θ.
+        """
+        sigma = stddev / np.sqrt(2.0)  # of an entry off the diagonal
+        rank = min(self.options.dim, len(gram) - 1)
+        values, vectors = leading_eigenvectors(gram, rank)
+        counts = np.sqrt(np.maximum(np.diagonal(gram), 1.0))
+        features = principal_features(self._table, FEATURE_RANK)
+        sums = denoise(gram @ vectors, counts, sigma, [features])
+        raised = np.maximum(values**2 - 4 * len(gram) * sigma**2, 0.0)
+        return (sums / np.sqrt((values + np.sqrt(raised)) / 2)).astype(np.float32)
 
     @cached_property
     def _table(self) -> sp.csr_array:
@@ -179,13 +202,9 @@ def _upper_rows(users: Interactions, diagonal: Integers, above: Integers) -> Ite
     own = by_item @ diagonal
     step = max(1, ROW_CELLS // users.n_items)
     for start in range(0, users.n_items, step):
-        sums = (weighted[start : start + step] @ history).toarray()
+        # Left of the chunk's first item nothing is needed: the matrix is symmetric.
+        sums = (weighted[start : start + step] @ history[:, start:]).toarray()
         for offset, row in enumerate(sums):
-            item = start + offset
-            row[item] = own[item]
-            yield row[item:]
+            row[offset] = own[start + offset]
+            yield row[offset:]
 
-
-def _off_diagonal(order: int) -> npt.NDArray[np.bool_]:
-    rows, columns = np.triu_indices(order)
-    return np.asarray(rows != columns)

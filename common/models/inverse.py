@@ -70,7 +70,7 @@ class LowRankInverse:
     @property
     def diagonal(self) -> Matrix:
         """Q_jj."""
-        return self.plain - (self.left**2).sum(axis=1)
+        return self.plain - _row_squares(self.left)
 
     def product(self, rows: sp.csr_array) -> Matrix:
         """X Q."""
@@ -82,62 +82,70 @@ class LowRankInverse:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RankUpdate:
-    """Q and a site's rows W in the eigenbasis of W Q Wᵀ, ready for any weight ρ.
+    """Q and a site's rows W, ready for any weight ρ.
 
     Attributes:
         base: Q.
-        left: Q Wᵀ E, shape ``(m, n)``.
-        values: Eigenvalues of W Q Wᵀ, shape ``(n,)``.
+        reached: W Q, shape ``(n, m)``.
+        inner: W Q Wᵀ, float64, shape ``(n, n)``.
     """
 
     base: GramInverse
-    left: Matrix
-    values: Matrix
+    reached: Matrix
+    inner: npt.NDArray[np.float64]
 
     @classmethod
     def of(cls, base: GramInverse, rows: sp.csr_array) -> "RankUpdate":
-        """Prepare Q for adding rows W, shape ``(n, m)``; costs O(n nnz + n² m)."""
+        """Prepare Q for adding rows W, shape ``(n, m)``."""
         reached = base.product(rows)
-        inner = np.asarray(rows.astype(reached.dtype) @ reached.T, np.float64)
-        values, vectors = np.linalg.eigh((inner + inner.T) / 2)
-        left = reached.T @ vectors.astype(reached.dtype)
-        return cls(base=base, left=left, values=np.maximum(values, 0.0).astype(reached.dtype))
+        inner = np.asarray((reached @ rows.T).astype(np.float64))
+        return cls(base=base, reached=reached, inner=(inner + inner.T) / 2)
 
     def weighted(self, weight: float) -> "UpdatedInverse":
-        """(G + ρ WᵀW)⁻¹ for ρ = `weight` ≥ 0."""
-        return UpdatedInverse(update=self, shrink=weight / (1 + weight * self.values))
+        """(G + ρ WᵀW)⁻¹ for ρ = `weight` > 0; costs O(n³ + n² m)."""
+        factor = np.linalg.cholesky(self.inner + np.eye(len(self.inner)) / weight)
+        root = np.linalg.inv(factor).T.astype(self.reached.dtype)
+        return UpdatedInverse(base=self.base, left=self.reached.T @ root)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class UpdatedInverse:
-    """Q − left · diag(shrink) · leftᵀ."""
+    """Q − H Hᵀ.
 
-    update: RankUpdate
-    shrink: Matrix
+    Attributes:
+        base: Q.
+        left: H, shape ``(m, n)``.
+    """
+
+    base: GramInverse
+    left: Matrix
 
     @property
     def diagonal(self) -> Matrix:
-        """Q_jj."""
-        return self.update.base.diagonal - (self.update.left**2) @ self.shrink
+        """Q_jj − Σ_k H_jk²."""
+        return self.base.diagonal - _row_squares(self.left)
 
     def product(self, rows: sp.csr_array) -> Matrix:
-        """X Q."""
-        inner = (rows.astype(self.update.left.dtype) @ self.update.left) * self.shrink
-        result = self.update.base.product(rows)
-        result -= inner @ self.update.left.T
+        """X Q − (X H) Hᵀ."""
+        result = self.base.product(rows)
+        result -= (rows.astype(self.left.dtype) @ self.left) @ self.left.T
         return result
 
 
 def dense_inverse(gram: Matrix) -> DenseInverse:
     """The inverse by Cholesky, in the precision of `gram`, which is overwritten."""
     factor = torch.linalg.cholesky(torch.from_numpy(gram))
-    return DenseInverse(matrix=torch.cholesky_inverse(factor).numpy())
+    # LAPACK's result lies column by column; of a symmetric matrix the transpose is the same.
+    return DenseInverse(matrix=torch.cholesky_inverse(factor).numpy().T)
 
 
 def low_rank_inverse(diagonal: Matrix, left: Matrix) -> LowRankInverse:
     """(diag(d) + A Aᵀ)⁻¹ for d > 0 and A of shape ``(m, k)`` with k much below m (Woodbury)."""
     scaled = left / diagonal[:, None]
     inner = np.eye(left.shape[1]) + np.asarray(left.T @ scaled, np.float64)
-    values, vectors = np.linalg.eigh(inner)
-    root = (vectors / np.sqrt(values)).astype(left.dtype)
+    root = np.linalg.inv(np.linalg.cholesky(inner)).T.astype(left.dtype)
     return LowRankInverse(plain=1 / diagonal, left=scaled @ root)
+
+
+def _row_squares(matrix: Matrix) -> Matrix:
+    return np.asarray(np.einsum("ij,ij->i", matrix, matrix))

@@ -5,8 +5,16 @@ All of it is post-processing of releases and of public features.
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse.linalg as sla
 
-__all__ = ["first_items", "matrix_power", "next_items", "positive_part", "user_ridge"]
+__all__ = [
+    "first_items",
+    "leading_eigenvectors",
+    "matrix_power",
+    "next_items",
+    "positive_part",
+    "user_ridge",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -28,6 +36,13 @@ def matrix_power(gram: Floats, exponent: float) -> Floats:
     largest = max(float(values.max()), np.finfo(np.float64).tiny)
     values = np.maximum(values, LEAST_EIGENVALUE * largest)
     return (vectors * values**exponent) @ vectors.T
+
+
+def leading_eigenvectors(symmetric: Floats, rank: int) -> tuple[Floats, Floats]:
+    """The largest eigenvalues, descending, shape ``(rank,)``, and their vectors as columns."""
+    values, vectors = sla.eigsh(symmetric, k=rank, which="LA", v0=np.ones(len(symmetric)))
+    order = np.argsort(-values)
+    return values[order], vectors[:, order]
 
 
 def first_items(features: Floats, counts: Floats) -> Floats:

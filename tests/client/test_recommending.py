@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 
 from recommons.client import recommending
 from recommons.client.recommendation_files import write_recommendations
-from recommons.client.recommending import RECOMMENDATION_SCHEMA, Recommender, basket_items
+from recommons.client.recommending import (
+    RECOMMENDATION_SCHEMA,
+    Recommender,
+    basket_items,
+    split_ids,
+)
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput
@@ -108,6 +113,12 @@ def test_an_empty_basket_is_refused() -> None:
 
 def test_a_repeated_item_counts_once() -> None:
     assert basket("22139", "20681", "22139").tolist() == [0, 2]
+
+
+def test_ids_are_split_at_commas_but_for_an_id_that_has_one() -> None:
+    catalogue = Catalogue(item_ids=("a", "a,b", "b"), titles=("", "", ""))
+    assert split_ids(catalogue, "a,b") == ["a,b"]
+    assert split_ids(catalogue, " b , a,,") == ["b", "a"]
 
 
 def users_of(*rows: set[int]) -> tuple[pl.Series, Interactions]:

@@ -8,29 +8,28 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Connection, event
 
+from recommons.client import joining
 from recommons.client.enrolment import accept_federation
-from recommons.client.rounds import answer
 from recommons.client.site import Site
-from recommons.common.errors import InvalidInput, RecommonsError, Refusal
+from recommons.common.errors import RecommonsError
 from recommons.common.federation import Federation, sign_announcement
-from recommons.common.hashing import canonical_json
 from recommons.common.models.state import arrays_to_bytes
 from recommons.common.plan import Plan
 from recommons.common.privacy.ledger import split_lines, verify_chain
 from recommons.common.secagg.messages import Inbox, Keys
-from recommons.common.wire import Envelope
 from recommons.simulations.attacks import Ground
 from recommons.simulations.attacks.on_plans import changed
 from recommons.simulations.attacks.on_shares import inbox_without
 from recommons.simulations.attacks.puppet import Puppet
-from recommons.simulations.attacks.stage import STATE, Stage
+from recommons.simulations.attacks.stage import Stage
 
 TARGET, COLLUDER = "site-0", "site-4"
 OTHER_RUN = b"another run's id"
@@ -100,13 +99,8 @@ def test_a_hostile_public_state_does_not_tell_which_items_users_touched(stage: S
     assert len(set(answers)) == 1
 
 
-def test_the_answers_to_hostile_states_cannot_be_asked_for_without_end(stage: Stage) -> None:
-    for attempt in range(6):
-        hostile_state(stage, {"items": np.eye(3, 2), "ridge": np.eye(2)}, attempt)
-
-
 def test_a_public_state_of_another_shape_is_refused_before_shares_are_dealt(stage: Stage) -> None:
-    answers = hostile_state(stage, {"items": np.zeros((6, 900)), "ridge": np.eye(900)})
+    answers = hostile_state(stage, {"items": np.zeros((6, 3)), "ridge": np.eye(3)})
     assert set(answers) == {"site/message"}
 
 
@@ -126,47 +120,27 @@ def test_a_torn_last_line_of_the_ledger_file_is_mended(stage: Stage) -> None:
     assert [kind for kind, _ in ledger(stage)] == ["plan-accepted", "reserved"]
 
 
-def test_two_requests_at_once_leave_one_ledger(stage: Stage) -> None:
-    body = stage.before("shares").message_for(TARGET)
-    bad = Keys.from_bytes(body)
-    bad = replace(bad, spec=stage.spec(1))
-    gate = threading.Barrier(6)
-
-    def ask(number: int) -> None:
-        gate.wait()
-        request = body if number % 2 else bad.to_bytes()
-        envelope = Envelope(run_id=stage.run_id, exchange="shares")
-        with Site.open(stage.found.sites[TARGET]) as site:
-            try:
-                answer(site, envelope, request)
-            except RecommonsError:
-                pass
-
-    threads = [threading.Thread(target=ask, args=(k,)) for k in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    ledger(stage)
-
-
-def test_publishing_at_once_writes_each_line_once(stage: Stage) -> None:
-    site = stage.sites[TARGET]
+def test_publishing_at_once_writes_each_line_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two requests that end together: both count the file's lines before either writes."""
+    site, gate = stage.sites[TARGET], threading.Barrier(2)
     with site.store.transaction() as transaction:
-        for _ in range(300):
-            site.record(transaction, "run-ended", {"run": "x", "outcome": "finished"})
-    gate = threading.Barrier(8)
+        site.record(transaction, "run-ended", {"run": "x", "outcome": "finished"})
+    begin = site.store.transaction
 
-    def publish() -> None:
-        gate.wait()
-        site.publish_ledger()
+    def together() -> AbstractContextManager[Connection]:
+        with suppress(threading.BrokenBarrierError):
+            gate.wait(timeout=2)
+        return begin()
 
-    threads = [threading.Thread(target=publish) for _ in range(8)]
+    monkeypatch.setattr(site.store, "transaction", together)
+    threads = [threading.Thread(target=site.publish_ledger) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(ledger(stage)) == 301
+    assert [kind for kind, _ in ledger(stage)] == ["plan-accepted", "run-ended"]
 
 
 def test_a_lost_database_beside_a_ledger_is_noticed(stage: Stage) -> None:
@@ -255,26 +229,29 @@ def test_a_plan_with_a_number_json_cannot_carry_is_refused_by_name(stage: Stage)
         assert outcome(stage, TARGET, "join", bytes(64) + plan, run_id=OTHER_RUN) == "plan/invalid"
 
 
-def test_two_joins_at_once_are_both_answered(stage: Stage) -> None:
+def test_two_joins_at_once_are_both_answered(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both find the run unknown and both check the plan before either writes it down."""
     body = sign_announcement(stage.plan, OTHER_RUN, stage.found.coordinator.identity)
-    envelope = Envelope(run_id=OTHER_RUN, exchange="join")
-    gate, results = threading.Barrier(6), []
+    gate, results = threading.Barrier(2), []
+    check = joining.check_mechanism
+
+    def together(site: Site, plan: Plan) -> None:
+        check(site, plan)
+        gate.wait(timeout=10)
+
+    monkeypatch.setattr(joining, "check_mechanism", together)
 
     def ask() -> None:
-        with Site.open(stage.found.sites[TARGET]) as site:
-            _ = site.interactions, site.catalogue
-            gate.wait()
-            try:
-                results.append(type(answer(site, envelope, body)).__name__)
-            except Exception as error:  # noqa: BLE001
-                results.append(type(error).__name__)
+        results.append(outcome(stage, TARGET, "join", body, run_id=OTHER_RUN))
 
-    threads = [threading.Thread(target=ask) for _ in range(6)]
+    threads = [threading.Thread(target=ask) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(results) == {"bytes"}
+    assert results == ["answered", "answered"]
 
 
 def test_no_secret_is_in_the_text_of_a_database_error(stage: Stage) -> None:
@@ -295,12 +272,12 @@ def test_no_secret_is_in_the_text_of_a_database_error(stage: Stage) -> None:
 
 
 def test_the_same_users_are_not_charged_for_run_after_run_without_limit(stage: Stage) -> None:
-    for number in range(20):
+    for number in range(1, 6):
         run_id = bytes([number]) * 16
         body = sign_announcement(stage.plan, run_id, stage.found.coordinator.identity)
         if outcome(stage, TARGET, "join", body, run_id=run_id) != "answered":
             return
-    raise AssertionError("twenty runs of one plan were all accepted")
+    raise AssertionError("five more runs of one plan were all accepted")
 
 
 def test_the_dealer_of_bad_shares_is_named_in_the_victims_ledger(stage: Stage) -> None:
@@ -320,5 +297,5 @@ def test_the_dealer_of_bad_shares_is_named_in_the_victims_ledger(stage: Stage) -
 
 
 def test_attempts_that_come_to_nothing_are_limited(stage: Stage) -> None:
-    answers = [outcome(stage, TARGET, "advertise", attempt=number) for number in range(12)]
-    assert set(answers[5:]) == {"site/budget"}
+    answers = [outcome(stage, TARGET, "advertise", attempt=number) for number in range(6)]
+    assert set(answers[4:]) == {"site/budget"}

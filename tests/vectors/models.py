@@ -147,7 +147,7 @@ class Rejection(Strict):
     kind: Annotated[int, Field(ge=1, le=9)]
     after: Literal[1, 3, 5, 7, 9] | None = None
     sender: str | None = None
-    already: list[str] = []
+    already: list[str] = Field(default_factory=list)
     verified: VerifiedRule | None = None
     pinned_state_hash: Hex | None = None
     message: Hex

@@ -1,5 +1,6 @@
 """`report.html`: whole, self-contained, and true to `report.json`."""
 
+import functools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -67,7 +68,12 @@ class Page(HTMLParser):
 
 
 def page_of(document: dict[str, Any]) -> Page:
-    return Page(render_page(parse_report(json.dumps(document)), example_items="20682,22139"))
+    return _page_of(json.dumps(document))
+
+
+@functools.cache
+def _page_of(text: str) -> Page:
+    return Page(render_page(parse_report(text), example_items="20682,22139"))
 
 
 def leaves(value: object, place: str = "") -> Iterator[tuple[str, object]]:
