@@ -7,7 +7,6 @@ dropout, abort and retry.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -19,17 +18,16 @@ from rich.table import Table
 from rich.text import Text
 
 from recommons.server.progress import STEPS, RoundProgress
-from recommons.simulations.units import byte_size, epsilon_text
+from recommons.simulations.notices import (
+    Notice,
+    notices,
+    part_done,
+    spent_words,
+    time_left,
+    traffic_words,
+)
 
-__all__ = [
-    "Display",
-    "LineDisplay",
-    "LiveDisplay",
-    "Notice",
-    "notices",
-    "open_display",
-    "time_left",
-]
+__all__ = ["Display", "LineDisplay", "LiveDisplay", "open_display"]
 
 Clock = Callable[[], float]
 
@@ -72,87 +70,6 @@ def open_display(
     if console.is_terminal and not console.is_dumb_terminal:
         return LiveDisplay(console, clock=clock)
     return LineDisplay(console, clock=clock)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Notice:
-    """A line worth keeping.
-
-    Attributes:
-        text: The line.
-        calm: Things go as planned; otherwise a site was lost, or an attempt.
-    """
-
-    text: str
-    calm: bool = False
-
-
-def notices(before: RoundProgress | None, event: RoundProgress) -> list[Notice]:
-    """What is worth a line of its own in an event: dropouts, retries, messages, a release.
-
-    Args:
-        before: The event before this one, None for the first.
-        event: The event.
-    """
-    last = before if before and _attempt(before) == _attempt(event) else None
-    where = f"round {event.round} of {event.rounds}"
-    if event.attempt > 1:
-        where += f", attempt {event.attempt}"
-    found = []
-    if event.attempt > 1 and last is None:
-        found.append(Notice(text=f"{where}: starting over with new keys and new noise"))
-    lost = [name for name in event.dropped if last is None or name not in last.dropped]
-    if lost:
-        held = f"{event.sites_in} of {event.sites_total} sites still in"
-        found.append(Notice(text=f"{where}: lost {', '.join(lost)} by step {event.step!r}; {held}"))
-    if event.message and (last is None or last.message != event.message):
-        found.append(Notice(text=f"{where}: {event.message}"))
-    if event.step == "release" and (last is None or last.step != "release"):
-        found.append(Notice(text=f"{where} released: {_standing(event)}", calm=True))
-    return found
-
-
-def _attempt(event: RoundProgress) -> tuple[int, int]:
-    return event.round, event.attempt
-
-
-def _standing(event: RoundProgress) -> str:
-    parts = [f"{event.sites_in} of {event.sites_total} sites", _traffic(event)]
-    if event.epsilon_spent is not None:
-        parts.append(_spent(event))
-    return ", ".join(parts)
-
-
-def _traffic(event: RoundProgress) -> str:
-    return f"{byte_size(event.bytes_up)} up, {byte_size(event.bytes_down)} down"
-
-
-def _spent(event: RoundProgress) -> str:
-    if event.epsilon_spent is None:
-        return "no privacy noise"
-    target = "" if event.epsilon_target is None else f" of {event.epsilon_target:g}"
-    return f"ε {epsilon_text(event.epsilon_spent)}{target} spent"
-
-
-def time_left(event: RoundProgress, since_first: float) -> float | None:
-    """Seconds until the last round ends, if the rounds to come are like those so far.
-
-    Args:
-        event: The latest event.
-        since_first: Seconds since the first event.
-
-    Returns:
-        None before a third of the first round, when nothing could be said.
-    """
-    done = _done(event)
-    if done * event.rounds < 1 / 3:
-        return None
-    return since_first * (1 - done) / done
-
-
-def _done(event: RoundProgress) -> float:
-    """The part of all rounds that lies behind, each step counting the same."""
-    return (event.round - 1 + _ORDER.index(event.step) / len(STEPS)) / event.rounds
 
 
 class _Watch:
@@ -301,12 +218,12 @@ def _table(event: RoundProgress, watch: _Watch) -> Table:
     left = watch.left
     ending = "" if left is None else f", about {left:.0f} s left"
     times = Text(f"{watch.elapsed:.0f} s elapsed{ending}", style="dim")
-    grid.add_row("round", _bar(_done(event)), f"{event.round} of {event.rounds}{attempt}")
+    grid.add_row("round", _bar(part_done(event)), f"{event.round} of {event.rounds}{attempt}")
     grid.add_row("step", f"{_ORDER.index(event.step) + 1} of {len(STEPS)}", STEPS[event.step])
     dropped = Text(f"lost: {', '.join(event.dropped)}", style="yellow") if event.dropped else ""
     grid.add_row("sites", f"{event.sites_in} of {event.sites_total} in", dropped)
-    grid.add_row("privacy", _privacy_bar(event), _spent(event))
-    grid.add_row("traffic", _traffic(event), times)
+    grid.add_row("privacy", _privacy_bar(event), spent_words(event))
+    grid.add_row("traffic", traffic_words(event), times)
     return grid
 
 

@@ -9,17 +9,18 @@ Everything else is post-processing of these sums and of public features.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+from pydantic import with_config
 
+from recommons.common.checks import require
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
-from recommons.common.errors import InvalidInput
 from recommons.common.models.content import feature_blocks, feature_table, principal_features
 from recommons.common.models.empirical_bayes import denoise
 from recommons.common.models.interface import (
@@ -37,6 +38,7 @@ from recommons.common.models.item_step import (
     user_ridge,
 )
 from recommons.common.models.kernel import FeatureKernel
+from recommons.common.models.options import STRICT, options_from_json, options_to_json
 from recommons.common.models.triangles import packed_size, scales, triangle, unpack
 from recommons.common.models.user_step import UserBatch, unit_user_vectors, user_batches
 from recommons.common.privacy.mechanism import BlockMechanism
@@ -47,55 +49,53 @@ __all__ = ["AlsModel", "AlsSettings"]
 COUNTS_SHARE, GRAM_SHARE = 0.1, 0.033
 """Counts take 10 % of μ²; of the rest, 3.3 % goes to the Gram matrix in each round."""
 
+STRICT_EPSILON = 2.0
+"""Below this ε, one round of a lower rank."""
+
 LEAST_COUNT = 1.0
 FEATURE_RANK = 64
+SHARES_TOLERANCE = 1e-9
 Sums = Mapping[str, NoisySum]
 Integers = npt.NDArray[np.int64]
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
 class AlsSettings:
     """Every hyperparameter of `als`.
 
     Attributes:
-        dims: d of each round.
+        dim: d, the rank.
         round_shares: Each round's part of what is left of μ² after the counts; adds up to 1.
         kernel_weight: κ of the global model's scores.
         ridge: λ of the global model's scores.
         seed: Where item vectors start when there are no features.
     """
 
-    dims: tuple[int, ...]
+    dim: int
     round_shares: tuple[float, ...]
     kernel_weight: float = 0.4
     ridge: float = 2.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.dims or len(self.dims) != len(self.round_shares):
-            raise InvalidInput(
-                "input/argument",
-                f"dims has {len(self.dims)} rounds and round_shares {len(self.round_shares)}; "
-                "required: the same number, at least one",
-            )
-        if min(self.dims) < 1:
-            raise InvalidInput("input/argument", f"dims is {self.dims}; required: 1 or more each")
-        if min(self.round_shares) <= 0 or abs(sum(self.round_shares) - 1) > 1e-9:
-            raise InvalidInput(
-                "input/argument",
-                f"round_shares is {self.round_shares}; required: positive numbers that add up to 1",
-            )
+        shares = self.round_shares
+        require(self.dim >= 1, "dim", self.dim, "1 or more")
+        sound = bool(shares) and min(shares) > 0 and abs(sum(shares) - 1) < SHARES_TOLERANCE
+        require(sound, "round_shares", shares, "positive numbers that add up to 1")
+        require(self.kernel_weight >= 0, "kernel_weight", self.kernel_weight, "0 or more")
+        require(self.ridge > 0, "ridge", self.ridge, "a positive number")
+        require(self.seed >= 0, "seed", self.seed, "0 or more")
 
     @classmethod
     def choose(
         cls, figures: PublicFigures, *, dim: int | None = None, seed: int = 0
     ) -> "AlsSettings":
         """The plan's defaults: functions of public figures only."""
-        rounds: tuple[int, tuple[float, ...]] = (
-            (16, (1.0,)) if figures.epsilon < 2 else (32, (0.4, 0.6))
-        )
-        width = min(dim or rounds[0], figures.n_items)
-        return cls(dims=(width,) * len(rounds[1]), round_shares=rounds[1], seed=seed)
+        strict = figures.epsilon < STRICT_EPSILON
+        default, shares = (16, (1.0,)) if strict else (32, (0.4, 0.6))
+        width = min(default if dim is None else dim, figures.n_items)
+        return cls(dim=width, round_shares=shares, seed=seed)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,23 +117,22 @@ class AlsModel:
 
     def settings(self) -> Mapping[str, Any]:
         """Every hyperparameter as JSON; `AlsModel.from_settings` is the way back."""
-        return {
-            key: list(value) if isinstance(value, tuple) else value
-            for key, value in asdict(self.options).items()
-        }
+        return options_to_json(self.options)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], catalogue: Catalogue) -> "AlsModel":
         """The very model that a plan's settings describe."""
-        values = {key: tuple(v) if isinstance(v, list) else v for key, v in settings.items()}
-        return cls(catalogue=catalogue, options=AlsSettings(**values))
+        return cls(catalogue=catalogue, options=options_from_json(AlsSettings, settings))
 
     def rounds(self) -> tuple[tuple[BlockRequest, ...], ...]:
         """Round 0: ``counts``; then ``gram`` and ``factors`` in each round."""
         items = len(self.catalogue)
-        rounds = [(BlockRequest(name="counts", size=items, clip=1.0, share=COUNTS_SHARE),)]
+        rounds: list[tuple[BlockRequest, ...]] = [
+            (BlockRequest(name="counts", size=items, clip=1.0, share=COUNTS_SHARE),)
+        ]
         left = 1 - COUNTS_SHARE
-        for dim, share in zip(self.options.dims, self.options.round_shares, strict=True):
+        dim = self.options.dim
+        for share in self.options.round_shares:
             gram = BlockRequest(
                 name="gram", size=packed_size(dim), clip=1.0, share=left * share * GRAM_SHARE
             )
@@ -197,11 +196,11 @@ class AlsModel:
 
     @cached_property
     def _features(self) -> npt.NDArray[np.float64]:
-        return principal_features(self._table, max(FEATURE_RANK, *self.options.dims))
+        return principal_features(self._table, max(FEATURE_RANK, self.options.dim))
 
     def _first_items(self, done: Sequence[Sums]) -> npt.NDArray[np.float64]:
         """V₀: features first; where they are fewer than d, random columns from the plan's seed."""
-        counts, dim = done[0]["counts"].values, self.options.dims[0]
+        counts, dim = done[0]["counts"].values, self.options.dim
         columns = self._features[:, :dim]
         if columns.shape[1] < dim:
             missing = (len(counts), dim - columns.shape[1])
@@ -218,7 +217,7 @@ class AlsModel:
         self, done: Sequence[Sums]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """The last round's B, denoised, and its G, made positive semidefinite."""
-        dim = self.options.dims[len(done) - 2]
+        dim = self.options.dim
         last = done[-1]
         gram = positive_part(unpack(last["gram"].values, dim))
         counts = done[0]["counts"].values

@@ -114,7 +114,7 @@ def principal_features(table: sp.csr_array, rank: int) -> npt.NDArray[np.float64
     order = np.argsort(-values)[:rank]
     features = left[:, order] * values[order]
     peaks = np.abs(features).argmax(axis=0)
-    return features * np.sign(features[peaks, np.arange(len(order))])
+    return np.asarray(features * np.sign(features[peaks, np.arange(len(order))]))
 
 
 def _title_blocks(titles: Sequence[str]) -> Iterator[FeatureBlock]:

@@ -6,13 +6,14 @@ L2 sensitivity 1 (one user added or removed). For catalogues of up to some thous
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+from pydantic import with_config
 
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
@@ -28,6 +29,7 @@ from recommons.common.models.interface import (
 )
 from recommons.common.models.item_step import leading_eigenvectors
 from recommons.common.models.kernel import FeatureKernel
+from recommons.common.models.options import STRICT, options_from_json, options_to_json
 from recommons.common.models.triangles import packed_size, scales, unpack
 from recommons.common.models.user_step import history_lengths
 from recommons.common.privacy.mechanism import BlockMechanism
@@ -42,6 +44,7 @@ ROW_CELLS = 1 << 22  # 32 MiB of int64: rows of the m × m sum held at once
 Integers = npt.NDArray[np.int64]
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
 class EaseSettings:
     """Every hyperparameter of `ease`.
@@ -95,12 +98,12 @@ class EaseModel:
 
     def settings(self) -> Mapping[str, Any]:
         """Every hyperparameter as JSON; `EaseModel.from_settings` is the way back."""
-        return asdict(self.options)
+        return options_to_json(self.options)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], catalogue: Catalogue) -> "EaseModel":
         """The very model that a plan's settings describe."""
-        return cls(catalogue=catalogue, options=EaseSettings(**settings))
+        return cls(catalogue=catalogue, options=options_from_json(EaseSettings, settings))
 
     def rounds(self) -> tuple[tuple[BlockRequest, ...], ...]:
         """One round, one block: ``gram``."""
@@ -149,25 +152,21 @@ class EaseModel:
     def release(self, done: Sequence[Mapping[str, NoisySum]]) -> ModelRelease:
         """Without privacy XᵀX, packed; with it, factors L with LLᵀ ≈ WᵀW off the diagonal."""
         block, order = done[0]["gram"], len(self.catalogue)
-        arrays: dict[str, npt.NDArray[Any]]
+        packed = block.values * scales(order) if self.options.exact else block.values
+        gram = unpack(packed, order)
+        counts = np.diagonal(gram).copy()
+        arrays: dict[str, npt.NDArray[Any]] = {"counts": counts}
+        settings = {"features": self._table.shape[1], "ridge": self.options.ridge}
         if self.options.exact:
-            packed = block.values * scales(order)
-            counts = np.diagonal(unpack(packed, order)).copy()
-            arrays = {"gram": packed}
+            arrays["gram"] = packed
         else:
-            gram = unpack(block.values, order)
-            counts = np.diagonal(gram).copy()
-            arrays = {"factors": self._factors(gram, block.stddev)}
+            arrays["factors"] = self._factors(gram, block.stddev)
+            settings["users"] = max(float(counts.sum()), 1.0)
+            settings["kernel_weight"] = self.options.kernel_weight
         return ModelRelease(
             model=self.name,
-            arrays={**arrays, "counts": counts, **FeatureKernel(table=self._table).to_arrays()},
-            settings={
-                "users": max(float(counts.sum()), 1.0),
-                "features": self._table.shape[1],
-                "normalised": not self.options.exact,
-                "kernel_weight": self.options.kernel_weight,
-                "ridge": self.options.ridge,
-            },
+            arrays=arrays | FeatureKernel(table=self._table).to_arrays(),
+            settings=settings | {"normalised": not self.options.exact},
         )
 
     def _factors(self, gram: npt.NDArray[np.float64], stddev: float) -> npt.NDArray[np.float32]:
@@ -184,7 +183,8 @@ class EaseModel:
         features = principal_features(self._table, FEATURE_RANK)
         sums = denoise(gram @ vectors, counts, sigma, [features])
         raised = np.maximum(values**2 - 4 * len(gram) * sigma**2, 0.0)
-        return (sums / np.sqrt((values + np.sqrt(raised)) / 2)).astype(np.float32)
+        scale = np.sqrt((values + np.sqrt(raised)) / 2)
+        return np.asarray(sums / scale, np.float32)
 
     @cached_property
     def _table(self) -> sp.csr_array:
@@ -207,4 +207,3 @@ def _upper_rows(users: Interactions, diagonal: Integers, above: Integers) -> Ite
         for offset, row in enumerate(sums):
             row[offset] = own[start + offset]
             yield row[offset:]
-

@@ -1,7 +1,7 @@
 """Denoising of item sums by what public features and earlier releases predict.
 
-Model: b_i = a_i μ_i + N(0, σ² I) with μ_i ~ N(Cᵀ f_i, S) and rows of C ~ N(0, diag τ), one τ for each
-block of features and each direction. S, τ and C are found by expectation maximisation in the
+Model: b_i = a_i μ_i + N(0, σ² I) with μ_i ~ N(Cᵀ f_i, S) and rows of C ~ N(0, diag τ), one τ for
+each block of features and each direction. S, τ and C are found by expectation maximisation in the
 eigenbasis of S, where the d directions separate (empirical Bayes; Morris 1983). Everything read
 here is public or already released, so this costs no privacy.
 """
@@ -62,7 +62,8 @@ def _design(
 ) -> tuple[Floats, npt.NDArray[np.int64]]:
     """An intercept (block 0) and the scaled blocks, side by side."""
     columns, block_of = [np.ones((n_items, 1))], [np.zeros(1, np.int64)]
-    for number, block in enumerate(features, start=1):
+    useful = (block for block in features if block.shape[1])
+    for number, block in enumerate(useful, start=1):
         scale = np.sqrt(max(float(np.mean((block * block).sum(1))), FLOOR))
         columns.append(block / scale)
         block_of.append(np.full(block.shape[1], number))

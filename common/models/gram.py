@@ -110,20 +110,20 @@ class FactorGram:
     def _expected_diagonal(self) -> Floats:
         """D_i = n max(c_i, 1)/Σ max(c, 1): the trace of WᵀW is n."""
         positive = np.maximum(self.counts, LEAST_COUNT)
-        return (positive * (self.users / positive.sum())).astype(np.float32)
+        return np.asarray(positive * (self.users / positive.sum()), np.float32)
 
     @cached_property
     def _spread(self) -> Floats:
         """s_i = D_i^{1/4}, scaled so that its mean is that of √D."""
         spread = self._expected_diagonal**SPREAD_EXPONENT
-        return spread * (np.sqrt(self._expected_diagonal).mean() / spread.mean())
+        return np.asarray(spread * (np.sqrt(self._expected_diagonal).mean() / spread.mean()))
 
     @cached_property
     def _diagonal(self) -> Floats:
         """max(D, diag LLᵀ + .3 D) + λ + κ s²/2; without factors λ + κ s²/2."""
-        ridge = self.ridge + KERNEL_RIDGE * self.kernel_weight * self._spread**2
+        ridge: Floats = self.ridge + KERNEL_RIDGE * self.kernel_weight * self._spread**2
         if not self.factors.shape[1]:
             return ridge
         explained = (self.factors**2).sum(axis=1)
         least = explained + LEAST_RESIDUAL * self._expected_diagonal
-        return np.maximum(self._expected_diagonal, least) + ridge
+        return np.asarray(np.maximum(self._expected_diagonal, least) + ridge)

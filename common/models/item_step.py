@@ -27,7 +27,7 @@ ITEM_RIDGE, ITEM_BACKGROUND = 0.3, 0.03
 def positive_part(symmetric: Floats) -> Floats:
     """The nearest positive semidefinite matrix (Frobenius norm; Higham 1988)."""
     values, vectors = np.linalg.eigh(symmetric)
-    return (vectors * np.maximum(values, 0.0)) @ vectors.T
+    return np.asarray((vectors * np.maximum(values, 0.0)) @ vectors.T)
 
 
 def matrix_power(gram: Floats, exponent: float) -> Floats:
@@ -35,7 +35,7 @@ def matrix_power(gram: Floats, exponent: float) -> Floats:
     values, vectors = np.linalg.eigh(gram)
     largest = max(float(values.max()), np.finfo(np.float64).tiny)
     values = np.maximum(values, LEAST_EIGENVALUE * largest)
-    return (vectors * values**exponent) @ vectors.T
+    return np.asarray((vectors * values**exponent) @ vectors.T)
 
 
 def leading_eigenvectors(symmetric: Floats, rank: int) -> tuple[Floats, Floats]:
@@ -49,12 +49,13 @@ def first_items(features: Floats, counts: Floats) -> Floats:
     """V₀: the features, centred by the noised counts, rows scaled to unit root mean square."""
     weights = np.maximum(counts, LEAST_COUNT)
     centred = features - (weights @ features) / weights.sum()
-    return centred / np.sqrt(max(float(np.mean((centred**2).sum(1))), np.finfo(np.float64).tiny))
+    scale = np.sqrt(max(float(np.mean((centred**2).sum(1))), np.finfo(np.float64).tiny))
+    return np.asarray(centred / scale)
 
 
 def user_ridge(items: Floats) -> Floats:
     """R = .2 VᵀV + I, the ridge of the user step (float64, ``(d, d)``)."""
-    return USER_BACKGROUND * (items.T @ items) + USER_RIDGE * np.eye(items.shape[1])
+    return np.asarray(USER_BACKGROUND * (items.T @ items) + USER_RIDGE * np.eye(items.shape[1]))
 
 
 def next_items(sums: Floats, gram: Floats, counts: Floats) -> Floats:
@@ -73,4 +74,4 @@ def next_items(sums: Floats, gram: Floats, counts: Floats) -> Floats:
     users = max(float(values.sum()), 1.0)
     confidence = np.maximum(counts, 0.0)[:, None] / users + ITEM_BACKGROUND
     solved = (sums @ vectors) / (confidence * values + ITEM_RIDGE)
-    return solved @ vectors.T @ matrix_power(gram * (len(gram) / users), 0.5)
+    return np.asarray(solved @ vectors.T @ matrix_power(gram * (len(gram) / users), 0.5))

@@ -167,9 +167,7 @@ def _hide(users: Interactions, rng: np.random.Generator) -> tuple[Interactions, 
     return visible, Interactions.from_pairs(row[hidden], users.indices[hidden], **size)
 
 
-def _judge(
-    model: GlobalModel, fold: _Fold
-) -> Iterator[tuple[SiteChoice, npt.NDArray[np.float64]]]:
+def _judge(model: GlobalModel, fold: _Fold) -> Iterator[tuple[SiteChoice, npt.NDArray[np.float64]]]:
     """Every choice with the share of hidden items it recovers, by user."""
     alone = {}
     for kernel_weight, ridge in KERNELS:

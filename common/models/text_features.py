@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,7 +17,7 @@ GRAM = 4
 def words_and_pairs(text: str) -> list[str]:
     """Lower-case words, then neighbouring pairs."""
     words = WORD.findall(text.lower())
-    return words + [f"{left} {right}" for left, right in zip(words, words[1:], strict=False)]
+    return words + [f"{left} {right}" for left, right in pairwise(words)]
 
 
 def character_grams(text: str) -> list[str]:
@@ -30,9 +31,7 @@ def long_words(text: str) -> list[str]:
     return LONG_WORD.findall(text.lower())
 
 
-def tfidf(
-    documents: Sequence[Iterable[str]], *, least: int = 1, most: float = 1.0
-) -> sp.csr_array:
+def tfidf(documents: Sequence[Iterable[str]], *, least: int = 1, most: float = 1.0) -> sp.csr_array:
     """Rows of unit length (or zero): (1 + ln count) · ln(documents/document frequency).
 
     Args:
@@ -56,14 +55,16 @@ def tfidf(
     kept = np.flatnonzero((frequency >= least) & (frequency <= most * len(documents)))
     counts = counts[:, kept]
     counts.data = 1 + np.log(counts.data)
-    return unit_rows(counts * np.log(len(documents) / frequency[kept])[None, :])
+    rarity = np.log(len(documents) / frequency[kept])
+    counts.data *= rarity[counts.indices]
+    return unit_rows(counts)
 
 
-def unit_rows(matrix: sp.sparray) -> sp.csr_array:
+def unit_rows(matrix: sp.csr_array) -> sp.csr_array:
     """Each row scaled to unit length; rows of zeros stay."""
-    rows = sp.csr_array(matrix)
+    rows = matrix.copy()
     rows.eliminate_zeros()
-    length = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
-    length[length == 0] = 1.0
-    rows.data /= np.repeat(length, np.diff(rows.indptr))
+    row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+    length = np.sqrt(np.bincount(row, rows.data**2, minlength=rows.shape[0]))
+    rows.data /= length[row]
     return rows

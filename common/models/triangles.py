@@ -8,7 +8,7 @@ one is a bound on the other.
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["scales", "packed_size", "triangle", "unpack"]
+__all__ = ["packed_size", "scales", "triangle", "unpack"]
 
 SQRT_2 = float(np.sqrt(2.0))
 

@@ -165,7 +165,7 @@ class SignedRoster:
         """
         value = _json(data)
         _fields(value, {"roster", "signature"}, "signed roster")
-        roster = Roster.from_bytes(canonical_json(value["roster"]))
+        roster = Roster.from_bytes(_canonical(value["roster"]))
         signed = cls(roster=roster, signature=_binary(value["signature"], SIGNATURE_BYTES))
         if signed.to_bytes() != data:
             raise _invalid("the signed roster is not in canonical form")
@@ -182,6 +182,13 @@ def _json(data: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _invalid("not a JSON object")
     return value
+
+
+def _canonical(value: Any) -> bytes:  # noqa: ANN401 - parsed JSON
+    try:
+        return canonical_json(value)
+    except (ValueError, RecursionError):
+        raise _invalid("numbers or text that canonical JSON does not have") from None
 
 
 def _fields(value: dict[str, Any], names: set[str], what: str) -> None:

@@ -22,6 +22,7 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy.typing as npt
 
+from recommons.common.codes import REMEDIES
 from recommons.common.errors import InvalidInput, ProtocolAbort
 from recommons.common.secagg import phases, site_state, site_steps
 from recommons.common.secagg.context import Context
@@ -196,7 +197,13 @@ class SiteRound:
         return reply
 
     def abort(self, code: str) -> None:
-        """Gives up for a reason of the caller's: a policy, a deadline. Secrets are erased."""
+        """Gives up for a reason of the caller's: a policy, a deadline. Secrets are erased.
+
+        Args:
+            code: Why, one of `recommons.common.codes.REMEDIES`.
+        """
+        if code not in REMEDIES:
+            raise InvalidInput("input/argument", f"there is no code {code!r}")
         if not isinstance(self._phase, phases.Revealed | phases.Aborted):
             self._phase = phases.Aborted(code=code)
 

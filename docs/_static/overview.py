@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 SITES, COORDINATES, RING = 3, 14, 64
 BOX_TOP, BOX_HEIGHT, BOX_STEP = 62, 98, 112
+RETURN = "each site adds its own data to the release and serves its own users"
 STYLE = """
 svg { --ink: #1f2328; --faint: #59636e; --page: #ffffff; --box: #f6f8fa; --rule: #d1d9e0;
       --own: #0a7d74; --masked: #8c959f; --sum: #6639ba; }
@@ -122,7 +123,9 @@ def picture() -> str:
         text(728, BOX_TOP + 168, "noised item counts,"),
         text(728, BOX_TOP + 186, "with their ε and δ"),
         arrow(f"M804 {bottom} V{bottom + 22} H196 V{bottom + 6}"),
-        text(226, bottom + 40, "each site adds its own data to the release and serves its own users"),
+        text(
+            226, bottom + 40, "each site adds its own data to the release and serves its own users"
+        ),
     ]
     body = "\n".join(parts)
     return (

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from recommons.common.errors import ProtocolAbort
-from recommons.common.secagg.coordinator import CoordinatorRound
 from recommons.common.secagg.messages import Masked, Reveal
 from recommons.common.secagg.outcome import RoundResult
 from recommons.common.secagg.statements import (

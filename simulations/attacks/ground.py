@@ -97,7 +97,7 @@ class Ground:
 def _founded(folder: Path, wish: Wish) -> Found:
     dataset = _one_item_each()
     declared = dict.fromkeys(SITES, 10)
-    options = AlsSettings(dims=(_FACTORS, _FACTORS), round_shares=(0.4, 0.6))
+    options = AlsSettings(dim=_FACTORS, round_shares=(0.4, 0.6))
     model = AlsModel(catalogue=dataset.catalogue, options=options)
     specs = specs_for(model, declared, wish)
 

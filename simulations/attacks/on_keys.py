@@ -14,7 +14,7 @@ from recommons.simulations.attacks.attack import COLLUDER, TARGET, Attack, Ended
 from recommons.simulations.attacks.puppet import drawn_point, inbox_of, signed_keys
 from recommons.simulations.attacks.stage import Stage
 
-__all__ = ["ATTACKS", "without"]
+__all__ = ["ATTACKS", "entry_of", "without"]
 
 _OPENS_ALL = "the masks and shares of the site whose key it is, and so that site's own vector"
 _STEP = "step 2: every signature against the pinned roster"
@@ -25,7 +25,9 @@ _POINTS = {
     "one": 1,
     "minus-one": _FIELD - 1,
     "order-eight": 325606250916557431795983626356110631294008115727848805560023387167927233504,
-    "order-eight-too": 39382357235489614581723060781553021112529911719440698176882885853963445705823,
+    "order-eight-too": (
+        39382357235489614581723060781553021112529911719440698176882885853963445705823
+    ),
 }
 _ENCODINGS = {"the-field": _FIELD, "beyond-the-field": _FIELD + 9, "top-bit": 2**255 + 9}
 
@@ -43,7 +45,8 @@ def _refused(stage: Stage, keys: Keys, attempt: int = 0) -> Ended:
     return Ended(code=code, victims=(TARGET,))
 
 
-def _entry(advert: Advertise) -> KeyEntry:
+def entry_of(advert: Advertise) -> KeyEntry:
+    """What step 2 passes on of an advertisement."""
     return KeyEntry(
         mask_key=advert.mask_key,
         encryption_key=advert.encryption_key,
@@ -60,7 +63,7 @@ def _signed_by_another(stage: Stage) -> Ended:
     keys = _keys(stage)
     colluder = read_key(stage.found.sites[COLLUDER] / "identity.key")
     advert = signed_keys(colluder, keys.ctx, 1, drawn_point(), drawn_point())
-    return _refused(stage, _with(keys, 1, _entry(advert)))
+    return _refused(stage, _with(keys, 1, entry_of(advert)))
 
 
 def _from_another_attempt(stage: Stage) -> Ended:
@@ -73,32 +76,34 @@ def _own_replaced(stage: Stage) -> Ended:
     keys = _keys(stage)
     stolen = read_key(stage.found.sites[TARGET] / "identity.key")
     advert = signed_keys(stolen, keys.ctx, 0, drawn_point(), drawn_point())
-    return _refused(stage, _with(keys, 0, _entry(advert)))
+    return _refused(stage, _with(keys, 0, entry_of(advert)))
 
 
 def _copied(stage: Stage) -> Ended:
     keys = _keys(stage)
     colluder = read_key(stage.found.sites[COLLUDER] / "identity.key")
     advert = signed_keys(colluder, keys.ctx, 4, keys.entries[1].mask_key, drawn_point())
-    return _refused(stage, _with(keys, 4, _entry(advert)))
+    return _refused(stage, _with(keys, 4, entry_of(advert)))
 
 
 def _one_for_both(stage: Stage) -> Ended:
     keys, point = _keys(stage), drawn_point()
     colluder = read_key(stage.found.sites[COLLUDER] / "identity.key")
-    return _refused(stage, _with(keys, 4, _entry(signed_keys(colluder, keys.ctx, 4, point, point))))
+    return _refused(
+        stage, _with(keys, 4, entry_of(signed_keys(colluder, keys.ctx, 4, point, point)))
+    )
 
 
 def _stranger_in_a_seat(stage: Stage) -> Ended:
     keys, stranger = _keys(stage), SigningIdentity(b"s" * 32)
     advert = signed_keys(stranger, keys.ctx, 3, drawn_point(), drawn_point())
-    return _refused(stage, _with(keys, 3, _entry(advert)))
+    return _refused(stage, _with(keys, 3, entry_of(advert)))
 
 
 def _sixth_site(stage: Stage) -> Ended:
     keys, stranger = _keys(stage), SigningIdentity(b"s" * 32)
     advert = signed_keys(stranger, keys.ctx, 5, drawn_point(), drawn_point())
-    entries = (*keys.entries, _entry(advert))
+    entries = (*keys.entries, entry_of(advert))
     return _refused(stage, replace(keys, members=SiteSet(6, 63), entries=entries))
 
 
@@ -157,7 +162,7 @@ def _point(value: int) -> Callable[[Stage], Ended]:
         point = value.to_bytes(32, "little")
         return _refused(
             stage,
-            _with(keys, 4, _entry(signed_keys(colluder, keys.ctx, 4, point, drawn_point()))),
+            _with(keys, 4, entry_of(signed_keys(colluder, keys.ctx, 4, point, drawn_point()))),
         )
 
     return run

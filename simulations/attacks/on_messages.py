@@ -1,4 +1,4 @@
-"""Messages that are no messages: cut, stretched, of another kind, with counts that are not there."""
+"""Messages that are none: cut, stretched, of another kind, with counts that are not there."""
 
 from collections.abc import Callable
 

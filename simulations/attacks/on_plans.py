@@ -8,9 +8,11 @@ from recommons.common.federation import sign_announcement
 from recommons.common.hashing import canonical_json
 from recommons.common.plan import Plan
 from recommons.common.secagg.identity import SigningIdentity
+from recommons.common.secagg.messages import Advertise, Keys
 from recommons.common.secagg.roster import Roster, RosterSite
 from recommons.simulations.attacks.attack import TARGET, Attack, Ended
-from recommons.simulations.attacks.stage import Stage
+from recommons.simulations.attacks.on_keys import entry_of
+from recommons.simulations.attacks.stage import STATE, Stage
 
 __all__ = ["ATTACKS", "changed"]
 
@@ -81,6 +83,27 @@ def _stranger_in_cohort(stage: Stage) -> Ended:
     )
 
 
+def _different_plans(stage: Stage) -> Ended:
+    """The target joins a run under one plan, the others under another; then they are mixed."""
+    coordinator = stage.found.coordinator.identity
+    entries = []
+    for site in stage.plan.cohort:
+        plan = changed(stage.plan, privacy__min_survivors=5) if site == TARGET else stage.plan
+        stage.ask(site, "join", sign_announcement(plan, _OTHER_RUN, coordinator), run_id=_OTHER_RUN)
+        advert = Advertise.from_bytes(stage.ask(site, "advertise", run_id=_OTHER_RUN))
+        entries.append(entry_of(advert))
+    own = Advertise.from_bytes(stage.last(TARGET, "advertise").reply)
+    keys = Keys(
+        ctx=own.ctx,
+        members=stage.context().everyone,
+        spec=stage.spec(),
+        public_state=STATE,
+        entries=tuple(entries),
+    )
+    code = stage.refusal(TARGET, "shares", keys.to_bytes(), run_id=_OTHER_RUN)
+    return Ended(code=code, victims=(TARGET,))
+
+
 def _never_joined(stage: Stage) -> Ended:
     return Ended(code=stage.refusal(TARGET, "advertise", run_id=_OTHER_RUN))
 
@@ -133,6 +156,14 @@ ATTACKS = (
         does="announces another plan for a run that was joined",
         gains="rounds under numbers nobody accepted",
         code="site/repeated-step",
+    ),
+    _attack(
+        "another-plan-for-one",
+        _different_plans,
+        does="announces one plan to one site and another to the others, and mixes their messages",
+        gains="a sum in which sites believe in different guarantees",
+        rule="ctx covers the plan's hash, and every key is signed under ctx",
+        code="secagg/key-signature",
     ),
     _attack(
         "epoch-nobody-approved",

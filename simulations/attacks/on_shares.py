@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from recommons.common.secagg.derivation import CIPHERTEXT_BYTES, OPENING_BYTES
 from recommons.common.secagg.messages import Certificate, Inbox, InboxEntry, Survivors
@@ -45,6 +47,11 @@ def _first(change: Callable[[InboxEntry], InboxEntry]) -> Callable[[Stage], Ende
 
 def _flipped(data: bytes) -> bytes:
     return bytes([data[0] ^ 1]) + data[1:]
+
+
+def _altered(field: str, entry: InboxEntry) -> InboxEntry:
+    changes: dict[str, Any] = {field: _flipped(getattr(entry, field))}
+    return replace(entry, **changes)
 
 
 def _swapped(stage: Stage) -> Ended:
@@ -193,7 +200,7 @@ ATTACKS = (
     *(
         _attack(
             f"altered-{field.replace('_', '-')}",
-            _first(lambda e, f=field: replace(e, **{f: _flipped(getattr(e, f))})),
+            _first(partial(_altered, field)),
             does=f"alters one bit of a dealer's {field.replace('_', ' ')}",
             gains="a holder that later reveals garbage and is blamed for it",
         )

@@ -40,7 +40,8 @@ def _never_dealt(stage: Stage) -> Ended:
     protocol = stage.before("shares")
     stage.exchange(protocol, "shares", without=(COLLUDER,))
     stage.close(protocol)
-    proposed = _proposed(stage.before("sign") and stage)
+    stage.before("sign")
+    proposed = _proposed(stage)
     return _refused(stage, "sign", replace(proposed, survivors=_EVERYONE).to_bytes())
 
 

@@ -36,7 +36,7 @@ STATE = arrays_to_bytes({})
 """The public state of round 0."""
 
 
-class Answered(Exception):  # noqa: N818 - the news is the answer
+class Answered(Exception):
     """A site answered what it had to refuse."""
 
 

@@ -16,10 +16,11 @@ from recommons.simulations.report.svg import (
     styled,
     to_svg,
 )
-from recommons.simulations.report.words import gain_of_site, ways
+from recommons.simulations.report.words import gain_of_site, steps_in_order, ways
 from recommons.simulations.units import byte_size, duration, epsilon_text
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["bytes_by_step", "four_ways", "gain_by_size", "privacy_spent", "seconds_by_step", "sent"]
@@ -78,9 +79,7 @@ def gain_by_size(report: Report) -> str:
     low, high = min(*gains, 0), max(*gains, 0)
     margin = 0.12 * (high - low) or 0.001
     axes.set_ylim(low - margin, high + margin)
-    if min(sizes) > 0 and max(sizes) > 10 * min(sizes):
-        axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    _size_axis(axes, min(sizes), max(sizes))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:+.3f}" if value else "0")
     return to_svg(
         figure,
@@ -88,6 +87,19 @@ def gain_by_size(report: Report) -> str:
         title="Gain from joining by size of site",
         description=f"{len(points)} sites; from {min(gains):+.3f} to {max(gains):+.3f}.",
     )
+
+
+def _size_axis(axes: "Axes", least: int, most: int) -> None:
+    """Whole users, logarithmic over wide ranges; sites much alike in size stay close together."""
+    from matplotlib.ticker import MaxNLocator
+
+    if least > 0 and most > 10 * least:
+        axes.set_xscale("log")
+    else:
+        room = max(0.25 * least - (most - least), 0.05 * most, 1) / 2
+        axes.set_xlim(least - room, most + room)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
 
 @styled
@@ -143,7 +155,9 @@ def seconds_by_step(report: Report) -> str:
     return _bars(
         name="seconds-by-step",
         title="Seconds by step of the protocol",
-        rows={step: {"global": value} for step, value in seconds.items()},
+        rows={
+            step: {"global": seconds[step]} for step in steps_in_order(report) if step in seconds
+        },
         text=duration,
     )
 
@@ -153,8 +167,7 @@ def bytes_by_step(report: Report) -> str:
     """Bytes to and from the coordinator by step; empty where they were not counted."""
     figures = report.secure_aggregation
     up, down = figures.bytes_up_by_step, figures.bytes_down_by_step
-    # In the order of the protocol, which is that of the times.
-    steps = [step for step in {**figures.seconds_by_step, **up, **down} if step in {**up, **down}]
+    steps = [step for step in steps_in_order(report) if step in up or step in down]
     return _bars(
         name="bytes-by-step",
         title="Bytes by step of the protocol",

@@ -119,8 +119,8 @@ _METRICS = ("recall@20", "ndcg@20", "ndcg@100", "coverage@20")
 
 
 def _dim(plan: Plan) -> int | None:
-    dims = plan.model.settings.get("dims")
-    return max(dims) if dims else None
+    dim: int | None = plan.model.settings.get("dim")
+    return dim
 
 
 def _privacy(plan: Plan, training: TrainingResult) -> PrivacyFigures:

@@ -60,7 +60,6 @@ def render_page(report: Report, *, example_items: str = "ID,ID") -> str:
         num=_NumberWriter(json.loads(report_json(report))),
         gain=_gain,
         best=best.key,
-        steps=_steps(report),
         meanings=STEPS,
         escape_pointer=_escape_pointer,
         example_items=example_items,
@@ -86,13 +85,6 @@ def _pictures(report: Report) -> dict[str, Markup]:
             figures.sent,
         )
     }
-
-
-def _steps(report: Report) -> list[str]:
-    counted = report.secure_aggregation
-    return list(
-        {**counted.seconds_by_step, **counted.bytes_up_by_step, **counted.bytes_down_by_step}
-    )
 
 
 def _gain(site: SiteFigures) -> str:

@@ -32,7 +32,8 @@ def print_summary(
     _paragraph(console, "Gain", f"{words.gain_sentence(report)} {words.sites_sentence(report)}")
     _paragraph(console, "Privacy", words.guarantee_sentence(report))
     if report.privacy.noise_price is not None:
-        _paragraph(console, "Price", words.price_sentence(report))
+        price = f"{words.reserved_sentence(report)} {words.price_sentence(report)}"
+        _paragraph(console, "Price", price)
     if report.data.catalogue == "assumed public":
         note = f"{words.ASSUMED_PUBLIC}: it was read off the events; a deployment refuses that."
         _paragraph(console, "Mark", note, style="yellow")

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from recommons.server.progress import STEPS
 from recommons.simulations.report.schema import Metrics, Report, SiteFigures
 from recommons.simulations.units import epsilon_text, factor_text, small_text
 
@@ -11,13 +12,17 @@ __all__ = [
     "Way",
     "accountant_name",
     "counted",
+    "cross_checks",
     "gain_of_site",
     "gain_sentence",
     "guarantee_sentence",
     "guess_sentence",
     "limits",
+    "neighbours_words",
     "price_sentence",
+    "reserved_sentence",
     "sites_sentence",
+    "steps_in_order",
     "trained_sentence",
     "ways",
 ]
@@ -128,15 +133,33 @@ def guarantee_sentence(report: Report) -> str:
             "No privacy noise was added: what was released is protected by no differential "
             "privacy guarantee. Secure aggregation still hid each site's part of every sum."
         )
-    unit = privacy.unit
+    who = f"any one {privacy.unit} took part ({neighbours_words(report)})"
     return (
-        f"Whether or not any one {unit} took part ({privacy.neighbours}) changes the probability "
-        "of anything that the coordinator or a reader of the model could see by at most a factor "
-        f"e^ε = {factor_text(privacy.epsilon)} (ε = {epsilon_text(privacy.epsilon)}), except with "
-        f"probability δ = {small_text(privacy.delta)}, as long as every sum had at least "
+        f"Whether or not {who} changes the probability of anything that the coordinator or a "
+        f"reader of the model could see by at most a factor e^ε = {factor_text(privacy.epsilon)} "
+        f"(ε = {epsilon_text(privacy.epsilon)}), except with probability "
+        f"δ = {small_text(privacy.delta)}, as long as every sum had at least "
         f"M = {privacy.min_survivors} sites of which at most c = {privacy.colluding} withheld "
         "their noise."
     )
+
+
+def neighbours_words(report: Report) -> str:
+    """How two neighbouring data sets differ, as a phrase: ``one user added or removed``."""
+    unit = report.privacy.unit
+    known = {f"add-or-remove one {unit}": f"one {unit} added or removed"}
+    return known.get(report.privacy.neighbours, report.privacy.neighbours)
+
+
+def reserved_sentence(report: Report) -> str:
+    """What was reserved beside what was released; empty where nothing is claimed."""
+    privacy = report.privacy
+    if privacy.epsilon is None or privacy.epsilon_reserved is None:
+        return ""
+    released, reserved = epsilon_text(privacy.epsilon), epsilon_text(privacy.epsilon_reserved)
+    if released == reserved:
+        return f"All of the reserved ε = {reserved} was spent."
+    return f"Released: ε = {released}. Reserved, for every permitted attempt: ε = {reserved}."
 
 
 def guess_sentence(report: Report) -> str:
@@ -175,6 +198,29 @@ _ACCOUNTANTS = {
     "gaussian": "by exact Gaussian composition",
     "zcdp": "by zero-concentrated differential privacy",
 }
+
+
+def cross_checks(report: Report) -> tuple[tuple[str, str], ...]:
+    """The other accountants: the name in `report.json`, and one for people."""
+    found = report.privacy.cross_checks
+    return tuple((name, _CHECKS.get(name, name)) for name in found if name != "zcdp")
+
+
+_CHECKS = {
+    "dp-accounting-pld": "privacy loss distributions, by dp-accounting",
+    "dp-accounting-rdp": "Rényi differential privacy, by dp-accounting",
+    "opacus-rdp": "Rényi differential privacy, by Opacus",
+    "opacus-prv": "privacy random variables, by Opacus",
+}
+
+
+def steps_in_order(report: Report) -> tuple[str, ...]:
+    """Every step that was timed or whose bytes were counted, in the order of the protocol."""
+    counted = report.secure_aggregation
+    known = {**counted.seconds_by_step, **counted.bytes_up_by_step, **counted.bytes_down_by_step}
+    order = list(STEPS)
+    # A name that is no step comes last, where it stood.
+    return tuple(sorted(known, key=lambda name: order.index(name) if name in STEPS else len(order)))
 
 
 def price_sentence(report: Report) -> str:

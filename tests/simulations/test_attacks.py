@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from recommons.common.codes import REMEDIES
 from recommons.simulations.attacks import ATTACKS, Attack, Ended, Ground, Trial, __main__, attempt
 from recommons.simulations.attacks.stage import STEPS, Stage
-from recommons.common.codes import REMEDIES
 
 TARGET = "site-0"
 

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from recommons.client import joining
 from recommons.client.enrolment import accept_federation
@@ -25,13 +27,25 @@ from recommons.common.models.state import arrays_to_bytes
 from recommons.common.plan import Plan
 from recommons.common.privacy.ledger import split_lines, verify_chain
 from recommons.common.secagg.messages import Inbox, Keys
-from recommons.simulations.attacks import Ground
+from recommons.common.wire import Exchange
+from recommons.server import cohort
+from recommons.server.transport import Answer
+from recommons.simulations.attacks import SITES, Ground
 from recommons.simulations.attacks.on_plans import changed
 from recommons.simulations.attacks.on_shares import inbox_without
 from recommons.simulations.attacks.puppet import Puppet
 from recommons.simulations.attacks.stage import Stage
 
 TARGET, COLLUDER = "site-0", "site-4"
+
+
+def missing(reason: str) -> pytest.MarkDecorator:
+    """What is wrong, and the remedy."""
+    return pytest.mark.xfail(
+        strict=True, reason=reason, raises=(AssertionError, RecommonsError, pytest.fail.Exception)
+    )
+
+
 OTHER_RUN = b"another run's id"
 
 
@@ -72,26 +86,39 @@ def outcome(stage: Stage, *args: object, **more: object) -> str:
     return "answered"
 
 
+def after_restoring(stage: Stage, backup: bytes, exchange: Exchange, body: bytes) -> str:
+    """How the target answers from an older database, if it opens it at all."""
+    try:
+        stage.restore(TARGET, backup)
+    except RecommonsError as error:
+        return error.code
+    return outcome(stage, TARGET, exchange, body)
+
+
 def hostile_state(stage: Stage, arrays: dict[str, np.ndarray], attempt: int = 0) -> list[str]:
     """How each site answers round 1 with this public state, when it comes to its own users."""
     protocol = stage.protocol(round=1, attempt=attempt)
-    place = {"round": 1, "attempt": attempt}
     for site in protocol.expected:
-        protocol.receive(site, stage.ask(site, "advertise", **place))
+        protocol.receive(site, stage.ask(site, "advertise", round=1, attempt=attempt))
     protocol.close_advertise(arrays_to_bytes(arrays))
     for site in protocol.expected:
         body = protocol.message_for(site)
         try:
-            protocol.receive(site, stage.ask(site, "shares", body, **place))
+            protocol.receive(site, stage.ask(site, "shares", body, round=1, attempt=attempt))
         except RecommonsError as refused:
             return [refused.code] * 5
     protocol.close_shares()
     return [
-        outcome(stage, site, "masked", protocol.message_for(site), **place)
+        outcome(stage, site, "masked", protocol.message_for(site), round=1, attempt=attempt)
         for site in protocol.expected
     ]
 
 
+@missing(
+    "V with too few rows: IndexError exactly where a user touched a later item, "
+    "noiseless and uncharged; check shape and type of the state against the plan "
+    "before sharing, and erase and charge on any error in contribute"
+)
 def test_a_hostile_public_state_does_not_tell_which_items_users_touched(stage: Stage) -> None:
     """Three item vectors for a catalogue of six: only sites whose users touched later ones fail."""
     items, ridge = np.eye(3, 2), np.eye(2)
@@ -99,11 +126,19 @@ def test_a_hostile_public_state_does_not_tell_which_items_users_touched(stage: S
     assert len(set(answers)) == 1
 
 
+@missing(
+    "the state's shapes are not checked; a state of 900 factors keeps a site busy for "
+    "a minute and more"
+)
 def test_a_public_state_of_another_shape_is_refused_before_shares_are_dealt(stage: Stage) -> None:
     answers = hostile_state(stage, {"items": np.zeros((6, 3)), "ridge": np.eye(3)})
     assert set(answers) == {"site/message"}
 
 
+@missing(
+    "InvalidInput does not give up the attempt: secrets stay, other keys are accepted "
+    "for the context"
+)
 def test_an_unreadable_public_state_ends_the_attempt(stage: Stage) -> None:
     keys = Keys.from_bytes(stage.before("shares").message_for(TARGET))
     unreadable = replace(keys, public_state=b"not safetensors").to_bytes()
@@ -111,6 +146,10 @@ def test_an_unreadable_public_state_ends_the_attempt(stage: Stage) -> None:
     assert not stage.holds_state(TARGET)
 
 
+@missing(
+    "publish_ledger counts newlines and appends: after a torn write every later line "
+    "is unreadable; cut the file back to its last newline first"
+)
 def test_a_torn_last_line_of_the_ledger_file_is_mended(stage: Stage) -> None:
     path = stage.found.sites[TARGET] / "ledger.jsonl"
     whole = path.read_bytes()
@@ -120,6 +159,10 @@ def test_a_torn_last_line_of_the_ledger_file_is_mended(stage: Stage) -> None:
     assert [kind for kind, _ in ledger(stage)] == ["plan-accepted", "reserved"]
 
 
+@missing(
+    "publish_ledger counts the file's lines outside its transaction; count, read and "
+    "write inside it"
+)
 def test_publishing_at_once_writes_each_line_once(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +186,10 @@ def test_publishing_at_once_writes_each_line_once(
     assert [kind for kind, _ in ledger(stage)] == ["plan-accepted", "run-ended"]
 
 
+@missing(
+    "a missing site.db is silently made anew: contexts and spending forgotten; refuse "
+    "where ledger.jsonl or identity.key is older than it"
+)
 def test_a_lost_database_beside_a_ledger_is_noticed(stage: Stage) -> None:
     stage.before("sign")
     stage.sites[TARGET].store.close()
@@ -151,24 +198,30 @@ def test_a_lost_database_beside_a_ledger_is_noticed(stage: Stage) -> None:
         Site.open(stage.found.sites[TARGET]).publish_ledger()
 
 
+@missing(
+    "the file is not compared with the database on opening; refuse where it is longer or differs"
+)
 def test_an_older_database_beside_a_newer_ledger_is_noticed(stage: Stage) -> None:
     backup = stage.backup(TARGET)
     stage.before("sign")
-    with pytest.raises(RecommonsError):
-        stage.restore(TARGET, backup)
-        stage.ask(TARGET, "advertise")
+    assert after_restoring(stage, backup, "advertise", b"") != "answered"
 
 
+@missing(
+    "a whole older folder cannot be told at the site alone: needs countersigned "
+    "heads; until then draw the noise's key from the attempt's entropy and full, so "
+    "that no second noise meets the same masks"
+)
 def test_a_vector_is_not_masked_again_from_an_older_database(stage: Stage) -> None:
     protocol = stage.before("masked")
     inbox = Inbox.from_bytes(protocol.message_for(TARGET))
     backup = stage.backup(TARGET)
     stage.ask(TARGET, "masked", inbox.to_bytes())
-    with pytest.raises(RecommonsError):
-        stage.restore(TARGET, backup)
-        stage.ask(TARGET, "masked", inbox_without(inbox, 4).to_bytes())
+    other = inbox_without(inbox, 4).to_bytes()
+    assert after_restoring(stage, backup, "masked", other) != "answered"
 
 
+@missing("_finish looks for run-ended in the ledger's last line, whichever run it is of")
 def test_every_run_that_ends_is_in_the_ledger(stage: Stage) -> None:
     coordinator = stage.found.coordinator.identity
     body = sign_announcement(stage.plan, OTHER_RUN, coordinator)
@@ -179,17 +232,20 @@ def test_every_run_that_ends_is_in_the_ledger(stage: Stage) -> None:
     assert ended == {stage.run_id.hex(), OTHER_RUN.hex()}
 
 
+@missing("_finish does not close the run; later attempts follow on its run-ended line")
 def test_a_run_that_ended_takes_no_more_rounds(stage: Stage) -> None:
     stage.ask(TARGET, "finish")
     assert outcome(stage, TARGET, "advertise") not in {"answered"}
 
 
+@missing("_finish erases the state without an aborted line; use _give_up")
 def test_an_attempt_that_is_open_when_the_run_ends_is_in_the_ledger(stage: Stage) -> None:
     stage.before("masked")
     stage.ask(TARGET, "finish")
     assert "aborted" in [kind for kind, _ in ledger(stage)]
 
 
+@missing("replies of the last round are never forgotten; forget all of the run's in _finish")
 def test_what_was_revealed_is_gone_from_the_disk_when_the_run_ends(stage: Stage) -> None:
     protocol = stage.before("reveal")
     stage.exchange(protocol, "reveal")
@@ -197,6 +253,10 @@ def test_what_was_revealed_is_gone_from_the_disk_when_the_run_ends(stage: Stage)
     assert stage.traces[TARGET].left() == 0
 
 
+@missing(
+    "M below max(q, c + 2) is accepted and reserved, then fails in every round; build "
+    "RoundParameters in check_mechanism"
+)
 def test_a_plan_that_the_protocol_cannot_carry_out_is_refused_when_joining(stage: Stage) -> None:
     path = stage.found.sites[TARGET] / "policy.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"least_survivors": 2}))
@@ -206,6 +266,7 @@ def test_a_plan_that_the_protocol_cannot_carry_out_is_refused_when_joining(stage
     assert outcome(stage, TARGET, "join", body, run_id=OTHER_RUN) not in {"answered"}
 
 
+@missing("the plan's roster is compared when joining only; compare again in _Attempt")
 def test_a_round_under_another_roster_than_the_plans_is_refused(stage: Stage) -> None:
     """The operator approved a new epoch after joining; the plan was made for the old one."""
     pinned = stage.found.coordinator.federation
@@ -222,16 +283,19 @@ def test_a_round_under_another_roster_than_the_plans_is_refused(stage: Stage) ->
     assert outcome(stage, TARGET, "advertise") == "plan/roster"
 
 
+@missing(
+    "Plan.from_bytes lets rfc8785's domain errors through; turn ValueError of "
+    "to_bytes into plan/invalid"
+)
 def test_a_plan_with_a_number_json_cannot_carry_is_refused_by_name(stage: Stage) -> None:
-    for text_ in (b'"seed":9007199254740993', b'"seed":NaN', b'"seed":1e999'):
-        plan = stage.plan.to_bytes().replace(b'"seed":0', text_)
+    for number in (b'"seed":9007199254740993', b'"seed":NaN', b'"seed":1e999'):
+        plan = stage.plan.to_bytes().replace(b'"seed":0', number)
         assert plan != stage.plan.to_bytes()
         assert outcome(stage, TARGET, "join", bytes(64) + plan, run_id=OTHER_RUN) == "plan/invalid"
 
 
-def test_two_joins_at_once_are_both_answered(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@missing("add_run raises IntegrityError in the second; look again inside the transaction")
+def test_two_joins_at_once_are_both_answered(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both find the run unknown and both check the plan before either writes it down."""
     body = sign_announcement(stage.plan, OTHER_RUN, stage.found.coordinator.identity)
     gate, results = threading.Barrier(2), []
@@ -254,23 +318,29 @@ def test_two_joins_at_once_are_both_answered(
     assert results == ["answered", "answered"]
 
 
+@missing(
+    "SQLAlchemy puts parameters, and so round states, into the text of its errors; "
+    "create_engine(hide_parameters=True)"
+)
 def test_no_secret_is_in_the_text_of_a_database_error(stage: Stage) -> None:
     body = stage.before("shares").message_for(TARGET)
-    site = stage.sites[TARGET]
-
-    @event.listens_for(site.store._engine, "connect")
-    def _read_only(connection: object, _record: object) -> None:
-        connection.execute("PRAGMA query_only=ON")  # type: ignore[attr-defined]
-
-    try:
+    with stage.sites[TARGET].store.transaction() as transaction:
+        transaction.execute(
+            text(
+                "CREATE TRIGGER full BEFORE UPDATE OF state ON contexts "
+                "BEGIN SELECT RAISE(ABORT, 'no room'); END"
+            )
+        )
+    with pytest.raises(SQLAlchemyError) as caught:
         stage.ask(TARGET, "shares", body)
-    except Exception as error:  # noqa: BLE001
-        assert "parameters" not in str(error)
-        assert "b'" not in str(error)
-    else:
-        raise AssertionError("the database was not read-only")
+    assert "no room" in str(caught.value)
+    assert "parameters" not in str(caught.value)
 
 
+@missing(
+    "epsilon_cap is of one plan: any number of runs is accepted; caps per user and "
+    "window come with budgets"
+)
 def test_the_same_users_are_not_charged_for_run_after_run_without_limit(stage: Stage) -> None:
     for number in range(1, 6):
         run_id = bytes([number]) * 16
@@ -280,6 +350,7 @@ def test_the_same_users_are_not_charged_for_run_after_run_without_limit(stage: S
     raise AssertionError("five more runs of one plan were all accepted")
 
 
+@missing("the aborted line has the code only; write abort.message as its reason")
 def test_the_dealer_of_bad_shares_is_named_in_the_victims_ledger(stage: Stage) -> None:
     protocol = stage.honest
     puppet = Puppet(stage, COLLUDER, protocol)
@@ -296,6 +367,43 @@ def test_the_dealer_of_bad_shares_is_named_in_the_victims_ledger(stage: Stage) -
     assert COLLUDER in str(body)
 
 
+@missing(
+    "only masked attempts count: keys are drawn and reserved lines written without "
+    "end; count opened attempts"
+)
 def test_attempts_that_come_to_nothing_are_limited(stage: Stage) -> None:
     answers = [outcome(stage, TARGET, "advertise", attempt=number) for number in range(6)]
     assert set(answers[4:]) == {"site/budget"}
+
+
+def joined(stage: Stage, monkeypatch: pytest.MonkeyPatch, answers: dict[int, bytes]) -> object:
+    """The cohort as the coordinator sees it when these nodes answer ``join``."""
+    grid: Any = type("Nodes", (), {"get_node_ids": lambda self: list(answers)})()
+    said = {node: Answer(body=body) for node, body in answers.items()}
+    monkeypatch.setattr(cohort, "exchange", lambda *_args, **_options: said)
+    return cohort.join_cohort(grid, stage.found.coordinator, 1.0).nodes
+
+
+@missing(
+    "the answer to join is not signed and the last node to name a site takes its seat: any node "
+    "can keep a site out and have it blamed; have sites sign their answer, over run and node"
+)
+def test_a_node_does_not_take_another_sites_seat(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {k: stage.ask(site, "join", stage.announcement()) for k, site in enumerate(SITES)}
+    impostor = {99: b'{"head":"","seq":-1,"site":"site-0"}'}
+    assert joined(stage, monkeypatch, answers | impostor) == {s: k for k, s in enumerate(SITES)}
+
+
+@pytest.mark.parametrize("garbage", [b"", b"[" * 100_000, b"\xff"])
+@missing("one node's unreadable answer to join ends the run for all; pass over that node")
+def test_one_nodes_garbage_does_not_end_the_run_for_all(
+    garbage: bytes, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {k: stage.ask(site, "join", stage.announcement()) for k, site in enumerate(SITES)}
+    try:
+        nodes = joined(stage, monkeypatch, answers | {99: garbage})
+    except (RecommonsError, RecursionError) as error:
+        raise AssertionError(type(error).__name__) from None
+    assert nodes == {site: k for k, site in enumerate(SITES)}

@@ -7,13 +7,8 @@ from rich.console import Console
 
 from recommons.common.errors import InvalidInput
 from recommons.server.progress import STEPS, RoundProgress
-from recommons.simulations.progress import (
-    LineDisplay,
-    LiveDisplay,
-    notices,
-    open_display,
-    time_left,
-)
+from recommons.simulations.notices import notices, time_left
+from recommons.simulations.progress import LineDisplay, LiveDisplay, open_display
 
 
 def event(**changes: object) -> RoundProgress:

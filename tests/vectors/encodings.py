@@ -1,6 +1,6 @@
 """Encodings of all nine messages, and bytes that are none."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from recommons.common.errors import ProtocolAbort
@@ -149,7 +149,9 @@ def _particular(kind: int, good: bytes) -> dict[str, bytes]:
     if kind == 3:
         return {"a dealer that is no holder": _put(good, 34, b"\x00\x00")}
     if kind == 4:
-        return {"paths of 13 digests": _put(good, 40, b"\x0d")}
+        message = Inbox.from_bytes(good)
+        deep = tuple(replace(entry, path=bytes(13 * 32)) for entry in message.entries)
+        return {"paths of 13 digests": replace(message, levels=13, entries=deep).to_bytes()}
     if kind == 5:
         return {
             "12 bits a coordinate": _put(good, 40, b"\x0c"),

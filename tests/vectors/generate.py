@@ -84,6 +84,15 @@ FIVE = (
         bits=32,
         long_polynomial=(1,),
     ),
+    Scenario(
+        name="five, a dropped dealer's polynomial too long",
+        sites=5,
+        colluding=1,
+        survivors=4,
+        bits=64,
+        lost={2: 5},
+        long_polynomial=(2,),
+    ),
 )
 TEN = (
     Scenario(

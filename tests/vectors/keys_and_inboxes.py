@@ -2,41 +2,35 @@
 
 from dataclasses import replace
 
-from recommons.common.secagg.agreement import Agreement, agree, state_hash
-from recommons.common.secagg.dealing import deal, key_pair, leaves
-from recommons.common.secagg.derivation import (
-    Kind,
-    private_key,
-    public_key,
-    seal_shares,
-    share_commitment,
-)
-from recommons.common.secagg.merkle import depth, path, tree
+from recommons.common.secagg.agreement import state_hash
 from recommons.common.secagg.messages import (
     Inbox,
     InboxEntry,
     KeyEntry,
     Keys,
-    Shares,
 )
 from recommons.common.secagg.sets import SiteSet
-from recommons.common.secagg.shamir import PRIME
-from recommons.common.secagg.statements import advertised, dealt
+from tests.vectors.forgeries import (
+    FIELD_ORDER_8,
+    advertised_keys,
+    beyond_the_field,
+    dealt_elsewhere,
+    deeper_trees,
+    flipped,
+    resigned,
+    short_paths,
+    signed_keys,
+    signed_mask_key,
+    with_mask_key,
+)
 from tests.vectors.play import STATE, Play
 from tests.vectors.rejections import Case
 from tests.vectors.scenario import drawn
 
-__all__ = ["flipped", "inboxes", "keys"]
+__all__ = ["inboxes", "keys"]
 
 ME = "site-1"
 FIELD = 2**255 - 19
-
-
-def flipped(data: bytes, at: int = -1) -> bytes:
-    """The bytes with the lowest bit of one of them flipped."""
-    changed = bytearray(data)
-    changed[at] ^= 1
-    return bytes(changed)
 
 
 def keys(plays: dict[str, Play]) -> list[Case]:
@@ -61,7 +55,7 @@ def keys(plays: dict[str, Play]) -> list[Case]:
     mask, encryption = first.mask_key, first.encryption_key
     old = replace(play.scenario.context(), attempt=99)
     pinned = state_hash(STATE)
-    other = _advertised(play, 1, entropy=drawn("other entropy"))
+    other = advertised_keys(play, 1, entropy=drawn("other entropy"))
     wrong_points = {
         "the point 0": bytes(32),
         "a point of order 8": FIELD_ORDER_8,
@@ -93,7 +87,11 @@ def keys(plays: dict[str, Play]) -> list[Case]:
             entries(s0=replace(first, signature=flipped(first.signature, 0))),
             "key-signature",
         ),
-        case("a mask key altered", entries(s0=_mask(first, flipped(mask, 0))), "key-signature"),
+        case(
+            "a mask key altered",
+            entries(s0=with_mask_key(first, flipped(mask, 0))),
+            "key-signature",
+        ),
         case(
             "an encryption key altered",
             entries(s0=replace(first, encryption_key=flipped(encryption, 0))),
@@ -107,70 +105,37 @@ def keys(plays: dict[str, Play]) -> list[Case]:
         ),
         case(
             "keys signed for another attempt",
-            entries(s0=_signed(play, 0, mask, encryption, ctx=old.hash)),
+            entries(s0=signed_keys(play, 0, mask, encryption, ctx=old.hash)),
             "key-signature",
         ),
         case(
             "keys signed by a site outside the cohort",
-            entries(s0=_signed(play, 0, mask, encryption, signer="site-not-taking-part")),
+            entries(s0=signed_keys(play, 0, mask, encryption, signer="site-not-taking-part")),
             "key-signature",
         ),
         *(
-            case(f"a mask key, signed: {what}", entries(s0=_mask_signed(play, p)), "key-point")
+            case(f"a mask key, signed: {what}", entries(s0=signed_mask_key(play, p)), "key-point")
             for what, p in wrong_points.items()
         ),
         case("my own entry replaced, signed", entries(s1=other), "own-key"),
         case(
             "another site's mask key, signed as one's own",
-            entries(s2=_signed(play, 2, mask, good.entries[2].encryption_key)),
+            entries(s2=signed_keys(play, 2, mask, good.entries[2].encryption_key)),
             "key-duplicate",
         ),
         case(
             "one key for both uses, signed",
-            entries(s0=_signed(play, 0, mask, mask)),
+            entries(s0=signed_keys(play, 0, mask, mask)),
             "key-duplicate",
         ),
         case(
             "a second set of keys",
-            entries(s0=_advertised(play, 0, entropy=drawn("other entropy"))),
+            entries(s0=advertised_keys(play, 0, entropy=drawn("other entropy"))),
             "second-keys",
             after=3,
         ),
         case("the same once more", good, "repeated", after=3, ends=False),
     ]
-
-
-FIELD_ORDER_8 = bytes.fromhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800")
-
-
-def _mask(entry: KeyEntry, key: bytes) -> KeyEntry:
-    return replace(entry, mask_key=key)
-
-
-def _mask_signed(play: Play, key: bytes) -> KeyEntry:
-    return _signed(play, 0, key, Keys.from_bytes(play.broadcasts[2]).entries[0].encryption_key)
-
-
-def _signed(
-    play: Play,
-    place: int,
-    mask_key: bytes,
-    encryption_key: bytes,
-    *,
-    ctx: bytes | None = None,
-    signer: str | None = None,
-) -> KeyEntry:
-    """Keys a site itself signs."""
-    identity = play.scenario.identity(signer or play.scenario.names[place])
-    ctx = ctx or play.scenario.context().hash
-    signature = identity.sign(*advertised(ctx, place, mask_key, encryption_key))
-    return KeyEntry(mask_key=mask_key, encryption_key=encryption_key, signature=signature)
-
-
-def _advertised(play: Play, place: int, *, entropy: bytes) -> KeyEntry:
-    """Keys a site would have advertised from other entropy."""
-    a, e = (public_key(private_key(k)) for k in key_pair(entropy, play.scenario.context().hash))
-    return _signed(play, place, a, e)
 
 
 def inboxes(plays: dict[str, Play]) -> list[Case]:
@@ -221,101 +186,29 @@ def inboxes(plays: dict[str, Play]) -> list[Case]:
             case(f"{name.replace('_', ' ')} altered", message, "inbox-signature")
             for name, message in altered.items()
         ),
-        case("paths one digest short", _short_paths(good), "inbox-signature"),
-        case("shares dealt for other keys", entry(_dealt_elsewhere(play)), "inbox-signature"),
+        case("paths one digest short", short_paths(good), "inbox-signature"),
+        case(
+            "deeper trees than U1 has, signed by their dealers",
+            deeper_trees(plays["three"]),
+            "inbox-signature",
+            play=plays["three"],
+        ),
+        case("shares dealt for other keys", entry(dealt_elsewhere(play)), "inbox-signature"),
         case(
             "a dealer's ciphertext that does not open, signed",
-            entry(_resigned(play, ciphertext=flipped(first.ciphertext))),
+            entry(resigned(play, ciphertext=flipped(first.ciphertext))),
             "inbox-ciphertext",
         ),
         case(
             "a dealer's other shares than committed, signed",
-            entry(_resigned(play, openings=bytes(98))),
+            entry(resigned(play, openings=bytes(98))),
             "inbox-commitment",
         ),
         case(
             "a dealer's share that is no field element, committed and signed",
-            entry(_resigned(play, openings=_beyond(), committed=True)),
+            entry(resigned(play, openings=beyond_the_field(), committed=True)),
             "inbox-commitment",
         ),
         case("a second inbox, of fewer dealers", some((0, 1, 2, 3)), "second-inbox", after=5),
         case("the same once more", good, "repeated", after=5, ends=False),
     ]
-
-
-def _beyond() -> bytes:
-    return PRIME.to_bytes(33, "big") + bytes(16) + bytes(49)
-
-
-def _short_paths(good: Inbox) -> Inbox:
-    shorter = tuple(replace(e, path=e.path[32:]) for e in good.entries)
-    return replace(good, levels=good.levels - 1, entries=shorter)
-
-
-def _agreement(play: Play) -> Agreement:
-    return agree(Keys.from_bytes(play.broadcasts[2]))
-
-
-def _dealt_elsewhere(play: Play) -> InboxEntry:
-    """What site-0 deals to site-1 when it is shown another public state."""
-    agreement = agree(replace(Keys.from_bytes(play.broadcasts[2]), public_state=b"other"))
-    message, _ = deal(
-        entropy=play.scenario.entropy("site-0"),
-        ctx=play.scenario.context().hash,
-        agreement=agreement,
-        own=0,
-        threshold=play.scenario.parameters.threshold,
-        identity=play.scenario.identity("site-0"),
-    )
-    return _entry_for_me(message)
-
-
-def _resigned(
-    play: Play,
-    *,
-    ciphertext: bytes | None = None,
-    openings: bytes | None = None,
-    committed: bool = False,
-) -> InboxEntry:
-    """What site-0 delivers to site-1 with its own signature on something wrong."""
-    honest = Shares.from_bytes(play.uploads["site-0"][3])
-    agreement, ctx = _agreement(play), play.scenario.context().hash
-    rank = honest.holders.rank(1)
-    if openings is not None:
-        _, e = key_pair(play.scenario.entropy("site-0"), ctx)
-        peer = agreement.encryption_keys[1]
-        ciphertext = seal_shares(private_key(e), peer, agreement.full, 0, 1, openings)
-    commitments = honest.commitments
-    if committed and openings is not None:
-        pair = b"".join(
-            share_commitment(agreement.full, kind, 0, 1, openings[49 * kind : 49 * kind + 49])
-            for kind in Kind
-        )
-        commitments = commitments[: 64 * rank] + pair + commitments[64 * rank + 64 :]
-    start = 114 * (rank - 1)
-    sealed = honest.ciphertexts[:start] + (ciphertext or b"") + honest.ciphertexts[start + 114 :]
-    message = replace(honest, commitments=commitments, ciphertexts=sealed)
-    statement = dealt(
-        ctx,
-        agreement.full,
-        0,
-        honest.holders,
-        honest.seed_commitment,
-        tree(leaves(message))[-1],
-    )
-    identity = play.scenario.identity("site-0")
-    return _entry_for_me(replace(message, signature=identity.sign(*statement)))
-
-
-def _entry_for_me(message: Shares) -> InboxEntry:
-    rank = message.holders.rank(1)
-    levels = tree(leaves(message))
-    if len(path(levels, rank)) != 32 * depth(len(message.holders)):
-        raise AssertionError
-    return InboxEntry(
-        seed_commitment=message.seed_commitment,
-        commitments=message.commitment_pair(rank),
-        ciphertext=message.ciphertext(rank),
-        path=path(levels, rank),
-        signature=message.signature,
-    )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from recommons.common.secagg.messages import Certificate, Survivors
 from recommons.common.secagg.sets import SiteSet
 from recommons.common.secagg.statements import survived
-from tests.vectors.keys_and_inboxes import flipped
+from tests.vectors.forgeries import flipped
 from tests.vectors.play import Play
 from tests.vectors.rejections import Case
 

@@ -14,7 +14,7 @@ from recommons.common.secagg.statements import (
     survived,
     vector_hash,
 )
-from tests.vectors.keys_and_inboxes import flipped
+from tests.vectors.forgeries import flipped
 from tests.vectors.play import Play
 from tests.vectors.rejections import Case
 from tests.vectors.scenario import drawn

@@ -157,3 +157,15 @@ def test_a_signed_roster_is_read_strictly(place: int) -> None:
         with pytest.raises(InvalidInput) as caught:
             SignedRoster.from_bytes(bad)
         assert caught.value.code == "secagg/roster"
+
+
+@pytest.mark.parametrize("value", [b"NaN", b"1e999", b'"\\ud800"', b"9007199254740993", b"[" * 400])
+def test_a_signed_roster_of_other_than_canonical_json_is_refused(value: bytes) -> None:
+    closing = b"]" * value.count(b"[")
+    for data in (
+        b'{"roster":' + value + closing + b',"signature":""}',
+        b'{"roster":{"epoch":' + value + closing + b'},"signature":""}',
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            SignedRoster.from_bytes(data)
+        assert caught.value.code == "secagg/roster"

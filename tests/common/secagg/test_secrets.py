@@ -139,6 +139,8 @@ def test_after_the_callers_own_abort_no_secret_is_left(
         site.abort("secagg/too-few-sites")
         assert site.abort_code == "secagg/too-few-sites"
         assert found_in(site.to_bytes(), secrets) == set()
+        with pytest.raises(InvalidInput):
+            site.abort("because")
         site.abort("secagg/quorum")
         assert site.abort_code == "secagg/too-few-sites"
 

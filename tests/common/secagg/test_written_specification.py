@@ -2,9 +2,13 @@
 
 import doctest
 import re
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from recommons.common.secagg.parameters import least_survivors, quorum
 from tests.vectors.reading import of, transcripts
 
 ROOT = Path(__file__).parents[3]
@@ -37,6 +41,33 @@ def test_the_written_cost_is_that_of_the_messages() -> None:
         vector = t.shape.size * t.shape.bits // 8
         opaque = len(of(t.spec)) + len(of(t.public_state)) + len(of(t.annex))
         assert names["overhead"](t.parameters.sites) == (sent - vector, received - opaque)
+
+
+def isolated(sites: int, colluding: int, shown: int, signed: int) -> bool:
+    """Whether some survivor can be left without a secret mask shared with an honest signer.
+
+    It was shown `shown` dealers, and `signed` sites, not itself, signed the survivors: every such
+    choice is tried. Lemma 3 of the specification says that none isolates it.
+    """
+    others = range(1, sites)  # the survivor is site 0
+    corrupt = set(range(sites - colluding, sites))
+    return any(
+        not set(dealers) & set(signers) - corrupt
+        for dealers in combinations(others, shown - 1)
+        for signers in combinations(others, signed)
+    )
+
+
+@pytest.mark.parametrize("sites", range(3, 9))
+def test_no_choice_of_dealers_and_signers_isolates_a_survivor(sites: int) -> None:
+    for colluding in range(sites - 1):
+        least, needed = least_survivors(sites, colluding), quorum(sites, colluding)
+        assert not isolated(sites, colluding, least, needed)
+
+
+def test_with_a_smaller_quorum_a_survivor_can_be_isolated() -> None:
+    assert isolated(5, 1, shown=quorum(5, 1) - 1, signed=quorum(5, 1) - 1)
+    assert isolated(8, 2, shown=quorum(8, 2) - 1, signed=quorum(8, 2) - 1)
 
 
 def test_every_domain_of_the_code_is_written_down() -> None:

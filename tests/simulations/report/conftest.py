@@ -41,7 +41,7 @@ def _privacy(epsilon: float | None, sites: int, releases: int) -> dict[str, Any]
 
     return {
         "unit": "user",
-        "neighbours": "one user added or removed",
+        "neighbours": "add-or-remove one user",
         "epsilon": times(0.9731),
         "delta": None if epsilon is None else 1e-6,
         "epsilon_reserved": times(1.0),
@@ -54,7 +54,11 @@ def _privacy(epsilon: float | None, sites: int, releases: int) -> dict[str, Any]
         "zcdp_epsilon": times(1.09),
         "max_sites_per_person": 1,
         "noise_price": None if epsilon is None else (sites / (sites - 2)) ** 0.5,
-        "cross_checks": {"dp-accounting PLD": times(0.974), "RDP / Opacus": times(1.12)},
+        "cross_checks": {
+            "zcdp": times(1.09),
+            "dp-accounting-pld": times(0.974),
+            "x/y": times(1.12),
+        },
         "releases": [
             {
                 "round": 1 + number // 2,
@@ -76,7 +80,7 @@ def _sums() -> dict[str, Any]:
         "aborts": [{"round": 2, "attempt": 1, "code": "secagg/least-survivors"}],
         "bytes_up_per_site": 2_431_411,
         "bytes_down_per_site": 1_930_551,
-        "seconds_by_step": {"advertise": 0.213, "keys": 0.354, "masked": 9.81, "release": 2.41},
+        "seconds_by_step": {"release": 2.41, "advertise": 0.213, "keys": 0.354, "masked": 9.81},
         "bytes_up_by_step": {"advertise": 9_120, "masked": 19_034_120},
         "bytes_down_by_step": {"keys": 15_120_455},
     }

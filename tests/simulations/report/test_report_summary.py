@@ -51,6 +51,7 @@ def test_privacy_takes_one_sentence_with_its_terms(make_document: Make) -> None:
     for part in ("any one user", "ε=7.79", "δ=10⁻⁶", "M=7", "c=1", "one user added or removed"):
         assert part in told
     assert "times as wide as it would be" in told
+    assert "Released: ε=7.79. Reserved, for every permitted attempt: ε=8." in told
 
 
 def test_without_noise_the_summary_says_so(make_document: Make) -> None:
@@ -121,6 +122,13 @@ def test_a_large_epsilon_promises_nothing_about_guesses(make_document: Make) -> 
     document["privacy"]["epsilon"] = 700.0
     told = words.guess_sentence(report_of(document))
     assert "may be right practically every time" in told
+
+
+def test_a_budget_spent_to_the_end_is_told_as_such(make_document: Make) -> None:
+    document = make_document()
+    document["privacy"]["epsilon"] = 7.9999
+    told = words.reserved_sentence(report_of(document))
+    assert told == "All of the reserved ε = 8 was spent."
 
 
 def test_limits_follow_the_plan(make_document: Make) -> None:

@@ -1,0 +1,40 @@
+"""A model's options as the JSON object that a plan carries, and back."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from recommons.common.checks import describe_validation
+from recommons.common.errors import InvalidInput
+from recommons.common.hashing import canonical_json
+
+__all__ = ["STRICT", "options_from_json", "options_to_json"]
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+"""How the options of every model are read: `pydantic.with_config(STRICT)` on their dataclass."""
+
+Options = TypeVar("Options")
+
+
+def options_to_json(options: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
+    """The fields by name; tuples become lists."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(options).items()
+    }
+
+
+def options_from_json(kind: type[Options], settings: Mapping[str, Any]) -> Options:
+    """The options that `options_to_json` wrote.
+
+    Raises:
+        InvalidInput: ``model/settings``: a field is missing, unknown, of another type or refused.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(canonical_json(dict(settings)))
+    except ValidationError as error:
+        raise InvalidInput("model/settings", describe_validation("settings", error)) from None
+    except (TypeError, ValueError) as error:
+        raise InvalidInput("model/settings", f"settings are not JSON: {error}") from None

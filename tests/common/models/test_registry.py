@@ -1,0 +1,41 @@
+"""Models by name."""
+
+import json
+
+import pytest
+
+from recommons.common.data.catalogue import Catalogue
+from recommons.common.errors import InvalidInput
+from recommons.common.models.interface import PublicFigures
+from recommons.common.models.registry import MODEL_NAMES, build_model, model_from_settings
+
+FIGURES = PublicFigures(declared_users={"a": 100}, n_items=40, epsilon=4.0)
+
+
+@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("epsilon", [0.5, 8.0, float("inf")])
+def test_a_model_survives_the_way_through_a_plan(
+    name: str, epsilon: float, catalogue: Catalogue
+) -> None:
+    figures = PublicFigures(declared_users={"a": 100}, n_items=40, epsilon=epsilon)
+    model = build_model(name, catalogue, figures)
+    settings = json.loads(json.dumps(model.settings()))
+    again = model_from_settings(name, settings, catalogue)
+    assert again == model or again.settings() == model.settings()
+    assert again.rounds() == model.rounds()
+    assert again.name == name
+
+
+def test_an_unknown_model_is_refused(catalogue: Catalogue) -> None:
+    for build in (
+        lambda: build_model("magic", catalogue, FIGURES),
+        lambda: model_from_settings("magic", {}, catalogue),
+    ):
+        with pytest.raises(InvalidInput, match="magic") as caught:
+            build()
+        assert caught.value.code == "model/unknown"
+
+
+def test_ease_takes_no_rank(catalogue: Catalogue) -> None:
+    with pytest.raises(InvalidInput, match="dim is 8"):
+        build_model("ease", catalogue, FIGURES, dim=8)

@@ -1,0 +1,236 @@
+"""What README and docs say, held against the code: commands, links, names, constants, pictures."""
+
+import ast
+import doctest
+import importlib
+import importlib.util
+import re
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import pytest
+from pydantic import BaseModel
+
+from recommons.client.sources import ColumnNames, load_dataset
+from recommons.client.sources.folder import EVENT_FILES, ITEM_FILES
+from recommons.common import commandline
+from recommons.common.codes import REMEDIES
+from recommons.common.errors import DataError
+from recommons.common.models.site import SiteChoice
+from recommons.common.plan import BlockPlan, CataloguePin, ModelPlan, Plan, PrivacyPlan, RoundPlan
+from recommons.common.policy import Policy
+from recommons.simulations.report.schema import Metrics, Report
+from recommons.simulations.settings import SimulationSettings
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md")),
+    *sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts),
+]
+NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"(?<!`)\[[^\]]*\]\(([^)\s]+)\)")
+NAMES_OF_OTHER_TOOLS = {"--strict"}
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return [text for kind, text in BLOCK.findall(path.read_text()) if kind == language]
+
+
+def commands(path: Path) -> list[list[str]]:
+    """Each `recommons` command of a page's shell blocks, as its words."""
+    lines = "\n".join(blocks(path, "sh")).splitlines()
+    parts = [part.split("#")[0].split() for line in lines for part in line.split("&&")]
+    return [words for words in parts if words and words[0] == "recommons"]
+
+
+def options_of(command: click.Command) -> set[str]:
+    found = {name for parameter in command.params for name in parameter.opts}
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            found |= options_of(inner)
+    return found | {"--help"}
+
+
+def section(path: Path, heading: str) -> str:
+    """The text under a heading, up to the next of any level."""
+    parts = re.split(r"^#+ (.*)$", path.read_text(), flags=re.MULTILINE)
+    headings = dict(zip(parts[1::2], parts[2::2], strict=True))
+    return headings[heading]
+
+
+def first_column(text: str) -> list[str]:
+    """The names in the first column of a section's tables, without their code marks."""
+    return re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
+
+
+def slugs(path: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and MyST make them."""
+    titles = re.findall(r"^#+ (.*)$", BLOCK.sub("", path.read_text()), re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", title.strip().lower()) for title in titles)
+    return {title.replace(" ", "-") for title in plain}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=NAMES)
+def test_every_command_of_a_page_parses(path: Path) -> None:
+    root = commandline._root()
+    for words in commands(path):
+        name, command, rest = "recommons", root, words[1:]
+        while isinstance(command, click.Group) and not rest[0].startswith("-"):
+            assert rest[0] in command.commands, words
+            name, command, rest = rest[0], command.commands[rest[0]], rest[1:]
+        if isinstance(command, click.Group):
+            assert set(rest) <= options_of(command), words
+        else:
+            command.make_context(name, list(rest))
+
+
+def test_commands_are_found_and_a_wrong_option_is_not_parsed() -> None:
+    assert sum(len(commands(path)) for path in PAGES) > 15
+    simulate = commandline._root().commands["simulate"]  # type: ignore[attr-defined]
+    with pytest.raises(click.UsageError):
+        simulate.make_context("simulate", ["--speed", "9"])
+
+
+@pytest.mark.parametrize("path", PAGES, ids=NAMES)
+def test_every_option_that_a_page_names_exists(path: Path) -> None:
+    prose = re.findall(r"`(--[a-z-]+)", path.read_text())
+    assert set(prose) <= options_of(commandline._root()) | NAMES_OF_OTHER_TOOLS
+
+
+@pytest.mark.parametrize("path", PAGES, ids=NAMES)
+def test_every_internal_link_leads_somewhere(path: Path) -> None:
+    for target in LINK.findall(BLOCK.sub("", path.read_text())):
+        if target.startswith(("http:", "https:")):
+            continue
+        name, _, anchor = target.partition("#")
+        page = (path.parent / name).resolve() if name else path
+        assert page.exists(), target
+        assert not anchor or anchor in slugs(page), target
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    listed = re.findall(
+        r"^([\w/-]+)$",
+        "\n".join(re.findall(r"```\{toctree\}.*?```", (DOCS / "index.md").read_text(), re.DOTALL)),
+        re.MULTILINE,
+    )
+    pages = {path.stem for path in DOCS.glob("*.md")} - {"index"}
+    assert set(listed) == pages | {"decisions/index"}
+
+
+def schema(model: type[BaseModel], path: str) -> dict[str, set[str]]:
+    """Field names by path of every object in `report.json`; metrics under their own name."""
+    here = "Metrics" if model is Metrics else path
+    names: set[str] = set()
+    found: dict[str, set[str]] = {here: names}
+    for field, described in model.model_fields.items():
+        name = described.serialization_alias or field
+        names.add(name)
+        for inner in (described.annotation, *get_args(described.annotation)):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                below = name if path == "report.json" else f"{path}.{name}"
+                found |= schema(inner, below)
+    return found
+
+
+def test_the_report_page_names_exactly_the_fields_of_the_schema() -> None:
+    expected = schema(Report, "report.json")
+    assert len(expected) > 8
+    for path, names in expected.items():
+        heading = path if path == "Metrics" else f"`{path}`"
+        assert set(first_column(section(DOCS / "report.md", heading))) == names, path
+
+
+def model_fields(*models: type[BaseModel]) -> set[str]:
+    return {name for model in models for name in model.model_fields}
+
+
+def test_the_plan_page_names_exactly_the_settings() -> None:
+    named = first_column(section(DOCS / "plan.md", "The settings file"))
+    assert set(named) == model_fields(SimulationSettings)
+    assert len(named) == len(set(named))
+
+
+def test_the_plan_page_names_exactly_the_fields_of_plan_and_policy() -> None:
+    document = section(DOCS / "plan.md", "The plan document")
+    assert set(first_column(document)) == model_fields(Plan)
+    for name in model_fields(CataloguePin, ModelPlan, PrivacyPlan, RoundPlan, BlockPlan):
+        assert f"`{name}`" in document, name
+    policy = section(DOCS / "plan.md", "What a site checks before it joins")
+    assert set(first_column(policy)) == model_fields(Policy)
+
+
+def test_plan_files_in_the_docs_are_admissible(tmp_path: Path) -> None:
+    examples = [text for path in PAGES for text in blocks(path, "toml")]
+    assert examples
+    for text in examples:
+        plan = tmp_path / "plan.toml"
+        plan.write_text(text)
+        loaded = SimulationSettings.load(plan, {})
+        assert loaded.model_dump(include=set(tomllib.loads(text))) == tomllib.loads(text)
+
+
+def test_the_data_page_names_exactly_the_columns_and_the_files() -> None:
+    page = DOCS / "data.md"
+    assert set(first_column(section(page, "Events"))) == {f.name for f in fields(ColumnNames)}
+    found = section(page, "What is found")
+    named = set(re.findall(r"`([\w.]+\.(?:parquet|csv|tsv|jsonl|data|dat|item))`", found))
+    assert set(EVENT_FILES) | set(ITEM_FILES) <= named
+
+
+def test_the_data_page_names_exactly_the_codes_of_wrong_data() -> None:
+    named = set(first_column(section(DOCS / "data.md", "Errors")))
+    assert named == {code for code in REMEDIES if code.startswith("data/")} - {"data/catalogue"}
+
+
+def test_the_data_pages_error_is_what_is_printed(tmp_path: Path) -> None:
+    file = tmp_path / "purchases.csv"
+    file.write_text("user_id,item_id,timestamp\na,1,5\na,2,6\nb,1,late\n")
+    with pytest.raises(DataError) as error:
+        load_dataset(file)
+    printed = f"error: {error.value}\ncode: {error.value.code}\nremedy: {error.value.remedy}\n"
+    assert printed in blocks(DOCS / "data.md", "text")
+
+
+def test_codes_that_pages_name_exist() -> None:
+    rooms = "|".join(sorted({code.split("/")[0] for code in REMEDIES}))
+    named = {
+        code for path in PAGES for code in re.findall(rf"`((?:{rooms})/[a-z-]+)`", path.read_text())
+    }
+    assert len(named) > 50
+    assert named <= set(REMEDIES)
+
+
+def test_the_models_page_states_the_constants_of_the_code() -> None:
+    table = section(DOCS / "models.md", "Constants")
+    rows = re.findall(r"^\| `(\w+)\.(\w+)` \| `([^`]+)` \|", table, re.MULTILINE)
+    assert len(rows) > 10
+    for module, name, value in rows:
+        code: Any = importlib.import_module(f"recommons.common.models.{module}")
+        assert getattr(code, name) == ast.literal_eval(value), f"{module}.{name}"
+    named = first_column(section(DOCS / "models.md", "What a site chooses"))
+    assert named == [field.name for field in fields(SiteChoice)]
+
+
+def test_the_picture_is_what_its_script_draws() -> None:
+    path = DOCS / "_static" / "overview.py"
+    spec = importlib.util.spec_from_file_location("overview", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.picture() == path.with_suffix(".svg").read_text(encoding="utf-8")
+
+
+def test_examples_in_docstrings_hold() -> None:
+    for room in ("client", "common", "server", "simulations"):
+        for path in (ROOT / room).rglob("*.py"):
+            if re.search(r"^\s*>>> ", path.read_text(), re.MULTILINE):
+                name = "recommons." + ".".join(path.relative_to(ROOT).with_suffix("").parts)
+                result = doctest.testmod(importlib.import_module(name))
+                assert result.failed == 0, name
