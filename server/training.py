@@ -220,7 +220,8 @@ class _Run:
         self, number: int, attempt: int, body: Mapping[str, object], result: RoundResult
     ) -> None:
         total = result.values
-        for site in set(self.plan.cohort) - set(result.survivors):
+        dropped = tuple(site for site in self.plan.cohort if site not in result.survivors)
+        for site in dropped:
             self.dropped[site] += 1
         found = self.folder.save_sum(number, total, len(result.survivors))
         self.ledger.append(
@@ -238,7 +239,7 @@ class _Run:
         self._take(number, attempt, total, len(result.survivors))
         events = [event.to_json() for event in self.events[-1]]
         self.ledger.append("sum", dict(body) | {"sum": found, "events": events})
-        self._tell(number, attempt, "release")
+        self._tell(number, attempt, "release", dropped=dropped)
 
     def _take(
         self, number: int, attempt: int, total: npt.NDArray[np.int64], survivors: int

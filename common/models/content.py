@@ -36,7 +36,9 @@ __all__ = ["FeatureBlock", "feature_blocks", "feature_table", "principal_feature
 LONG_TEXT_WORDS = 15
 MOST_COMMON = 0.3
 MOST_COMMON_IN_LONG_TEXT = 0.1
-BASES = 16
+LEAST_COMMON = 10  # documents: a word in so few is never too common
+MOST_BASES = 16
+ITEMS_PER_BASIS = 5
 LEAST_BASIS = 0.05
 YEAR = re.compile(r"\((1[5-9]\d\d|20\d\d)\)\s*$")
 STEM = re.compile(r"^(.*\d)(?:[A-Za-z]{1,3}|[-_./ ][A-Za-z0-9]{1,8})$")
@@ -151,7 +153,8 @@ def _column_blocks(column: FeatureColumn) -> Iterator[FeatureBlock]:
 def _text_blocks(name: str, texts: Sequence[str]) -> Iterator[FeatureBlock]:
     words = sum(len(text.split()) for text in texts)
     if words > LONG_TEXT_WORDS * sum(bool(text.strip()) for text in texts):
-        matrix = tfidf([long_words(text) for text in texts], least=4, most=MOST_COMMON_IN_LONG_TEXT)
+        most = max(MOST_COMMON_IN_LONG_TEXT, LEAST_COMMON / len(texts))
+        matrix = tfidf([long_words(text) for text in texts], least=4, most=most)
         yield FeatureBlock(name=f"{name}: words", view="long words", matrix=matrix)
         return
     pairs = tfidf([words_and_pairs(text) for text in texts], least=2, most=MOST_COMMON)
@@ -163,12 +166,13 @@ def _text_blocks(name: str, texts: Sequence[str]) -> Iterator[FeatureBlock]:
 def _radial(values: npt.NDArray[np.float64]) -> sp.csr_array:
     """Gaussian bumps at even steps of the values' mid-rank quantiles; zero rows where missing."""
     known = np.flatnonzero(np.isfinite(values))
-    matrix = np.zeros((len(values), BASES))
+    bases = int(np.clip(len(known) // ITEMS_PER_BASIS, 2, MOST_BASES))
+    matrix = np.zeros((len(values), bases))
     if len(known):
         _, inverse, counts = np.unique(values[known], return_inverse=True, return_counts=True)
         quantiles = (np.cumsum(counts) - counts / 2)[inverse] / len(known)
-        centres = (np.arange(BASES) + 0.5) / BASES
-        bumps = np.exp(-0.5 * ((quantiles[:, None] - centres) * BASES) ** 2)
+        centres = (np.arange(bases) + 0.5) / bases
+        bumps = np.exp(-0.5 * ((quantiles[:, None] - centres) * bases) ** 2)
         matrix[known] = np.where(bumps < LEAST_BASIS, 0.0, bumps)
     return unit_rows(sp.csr_array(matrix))
 

@@ -40,6 +40,7 @@ __all__ = ["EaseModel", "EaseSettings"]
 MOST_ITEMS = 6000
 EXACT_RIDGE = 300.0
 FEATURE_RANK = 64
+LEAST_EIGENVALUE = 1.0  # one user's
 ROW_CELLS = 1 << 22  # 32 MiB of int64: rows of the m × m sum held at once
 Integers = npt.NDArray[np.int64]
 
@@ -183,8 +184,8 @@ class EaseModel:
         features = principal_features(self._table, FEATURE_RANK)
         sums = denoise(gram @ vectors, counts, sigma, [features])
         raised = np.maximum(values**2 - 4 * len(gram) * sigma**2, 0.0)
-        scale = np.sqrt((values + np.sqrt(raised)) / 2)
-        return np.asarray(sums / scale, np.float32)
+        undone = np.maximum((values + np.sqrt(raised)) / 2, LEAST_EIGENVALUE)
+        return np.asarray(sums / np.sqrt(undone), np.float32)
 
     @cached_property
     def _table(self) -> sp.csr_array:

@@ -9,7 +9,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from recommons.simulations.attacks import Trial, run_all
 
@@ -17,7 +17,8 @@ __all__ = ["main"]
 
 
 def _table(trials: Sequence[Trial]) -> Table:
-    table = Table("attack", "the attacker …", "is stopped by", "ends in", "")
+    names = ("attack", "the attacker …", "is stopped by", "ends in", "")
+    table = Table(*(Column(name, overflow="fold") for name in names))
     for trial in trials:
         verdict = "[green]held[/]" if trial.held else "[bold red]BROKEN[/]"
         if trial.held and trial.code is None:

@@ -68,7 +68,8 @@ def catalogue() -> Catalogue:
     prices[4] = np.nan
     vectors = np.where(odd[:, None], 1.0, -1.0) + rng.standard_normal((N_ITEMS, 3))
     vectors[5] = np.nan
-    story = "the quick brown fox jumps over the lazy dog and then sleeps in the warm green grass"
+    words = np.array([f"{'odd' if k % 2 else 'even'}{chr(97 + k // 2)}" for k in range(80)])
+    stories = tuple(" ".join(rng.choice(words[o::2], 20)) for o in odd.astype(int))
     return Catalogue(
         item_ids=tuple(f"{10000 + k // 2}{'AB'[k % 2]}" for k in range(N_ITEMS)),
         titles=tuple(f"{'red' if o else 'blue'} lamp {k % 7}" for k, o in enumerate(odd)),
@@ -83,7 +84,7 @@ def catalogue() -> Catalogue:
             FeatureColumn(
                 name="story",
                 kind="text",
-                values=tuple(story if o else "" if k == 2 else story[::-1] for k, o in enumerate(odd)),
+                values=(*stories[:2], "", *stories[3:]),
             ),
         ),
     )
