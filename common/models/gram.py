@@ -36,7 +36,7 @@ class GramSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class KnownGram:
     """A Gram matrix that was released as such.
 
@@ -59,7 +59,7 @@ class KnownGram:
         return dense_inverse(self.dense())
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class FactorGram:
     """Ĝ from factors, counts and features.
 

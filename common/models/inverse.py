@@ -2,7 +2,8 @@
 
 A scorer needs of Q = G⁻¹ only products x Q and the diagonal. Three forms give them: dense, diagonal
 less low rank, and either of these after a site's own co-occurrence ρ WᵀW was added to G
-(Woodbury): Q' = Q − Q Wᵀ (I/ρ + W Q Wᵀ)⁻¹ W Q.
+(Woodbury): Q' = Q − Q Wᵀ (I/ρ + W Q Wᵀ)⁻¹ W Q. Some hold what a site's users did, so none shows its
+numbers in `repr`.
 """
 
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class GramInverse(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class DenseInverse:
     """Q itself, shape ``(m, m)``."""
 
@@ -55,7 +56,7 @@ class DenseInverse:
         return np.asarray(rows.astype(self.matrix.dtype) @ self.matrix)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class LowRankInverse:
     """Q = diag(shape) − H Hᵀ, for catalogues too large for a dense inverse.
 
@@ -80,7 +81,7 @@ class LowRankInverse:
         return result
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class RankUpdate:
     """Q and a site's rows W, ready for any weight ρ.
 
@@ -108,7 +109,7 @@ class RankUpdate:
         return UpdatedInverse(base=self.base, left=self.reached.T @ root)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class UpdatedInverse:
     """Q − H Hᵀ.
 

@@ -28,7 +28,7 @@ class LocalGram(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class _FewRows:
     update: RankUpdate
 
@@ -36,7 +36,7 @@ class _FewRows:
         return self.update.weighted(weight) if weight > 0 else self.update.base
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class _ManyRows:
     source: GramSource
     base: GramInverse

@@ -51,7 +51,7 @@ class SiteChoice:
     alone_share: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class BlendScorer:
     """(1 − β) · first + β · second."""
 
@@ -65,7 +65,7 @@ class BlendScorer:
         return (1 - share) * self.first.score(users) + share * self.second.score(users)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SiteModels:
     """The two ways to recommend that use a site's own users.
 
@@ -123,7 +123,7 @@ def _alone(model: GlobalModel, own: Interactions, choice: SiteChoice) -> LocalGr
     return local_gram(source, source.inverse(), rows, dense=model.dense)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class _Fold:
     """Users to train on, and others with some of their items hidden."""
 

@@ -31,7 +31,7 @@ BATCH_USERS = 512
 TABLE_CELLS = 1 << 22  # 32 MiB of float64: the largest table of item products held at once
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class UserBatch:
     """Some users, with their histories over the items that occur among them.
 

@@ -4,9 +4,9 @@ What a restored backup of a site's database can do now, and what finds it:
 
 | backup of | what the site does again | what stops it |
 |---|---|---|
-| before the round | draws other keys for a used context | its peers: they dealt for the first |
+| before the round | draws new keys for a used context | its peers: they dealt for the old |
 | after step 1 or 2 | deals again; the same keys get the same bytes | other keys: its peers |
-| after step 3 | masks again, with other noise or another U2 | nothing yet: countersigned heads will |
+| after step 3 | masks again, with other noise or another U2 | nothing yet (countersigned heads) |
 | after step 5 | may sign a second set of survivors | the quorum, for up to c such sites |
 | after step 7 | reveals the same shares again | nothing new leaves |
 

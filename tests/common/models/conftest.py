@@ -77,7 +77,7 @@ def catalogue() -> Catalogue:
             FeatureColumn(
                 name="tags",
                 kind="categories",
-                values=tuple(("warm", "x") if o else ("cold",) for o in odd[:-1]) + ((),),
+                values=(*(("warm", "x") if o else ("cold",) for o in odd[:-1]), ()),
             ),
             FeatureColumn(name="price", kind="number", values=prices),
             FeatureColumn(name="image", kind="vector", values=vectors.astype(np.float32)),

@@ -33,7 +33,10 @@ def run(
     for number, requests in enumerate(model.rounds()):
         blocks = mechanisms(requests, sensitivity)
         sums = model.contribute(number, model.public_state(done), users, blocks)
-        values = {b.name: NoisySum(values=sums[b.name] * b.grid, stddev=0.01) for b in blocks}
+        values = {
+            b.name: NoisySum(values=np.asarray(sums[b.name] * b.grid, np.float64), stddev=0.01)
+            for b in blocks
+        }
         done = (*done, values)
     return done
 
@@ -114,9 +117,11 @@ def test_without_features_item_vectors_start_from_the_plans_seed(
     bare_catalogue: Catalogue, users: Interactions, mechanisms: Mechanisms
 ) -> None:
     starts = [
-        np.asarray(small(bare_catalogue, seed).public_state(
-            run(small(bare_catalogue, seed), users, mechanisms)[:1]
-        )["items"])
+        np.asarray(
+            small(bare_catalogue, seed).public_state(
+                run(small(bare_catalogue, seed), users, mechanisms)[:1]
+            )["items"]
+        )
         for seed in (0, 0, 1)
     ]
     np.testing.assert_array_equal(starts[0], starts[1])

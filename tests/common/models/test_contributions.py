@@ -36,7 +36,9 @@ class Round:
             blocks = mechanisms(requests)
             sums = model.contribute(index, model.public_state(done), others, blocks)
             values = {
-                block.name: NoisySum(values=sums[block.name] * block.grid, stddev=0.1)
+                block.name: NoisySum(
+                    values=np.asarray(sums[block.name] * block.grid, np.float64), stddev=0.1
+                )
                 for block in blocks
             }
             done = (*done, values)

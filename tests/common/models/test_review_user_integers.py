@@ -10,9 +10,10 @@ from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
 from recommons.common.models.interface import Arrays, FederatedModel, PublicFigures
 from recommons.common.models.registry import build_model
+from recommons.common.models.user_step import unit_user_vectors, user_batches
 from recommons.common.privacy.mechanism import BlockMechanism
 
-ITEMS, DIM, USERS = 30, 5, 40
+ITEMS, DIM, USERS = 30, 9, 16
 Integers = npt.NDArray[np.int64]
 
 
@@ -60,6 +61,7 @@ def states() -> dict[str, Arrays]:
         "huge": {"items": items * 1e300, "ridge": ridge},
         "nearly overflowing": {"items": items * 1e76, "ridge": ridge * 1e150},
         "subnormal": {"items": items * 1e-310, "ridge": ridge * 1e-300},
+        "squares underflow": {"items": items * 1e-162, "ridge": ridge},
         "no ridge": {"items": items, "ridge": ridge * 0},
         "negative ridge": {"items": items, "ridge": -ridge},
         "lopsided ridge": {"items": items, "ridge": np.triu(items[:DIM])},
@@ -93,12 +95,25 @@ def test_a_sum_is_that_of_its_users_one_by_one_in_any_order_and_company(
         np.arange(USERS),
         rng().permutation(USERS),
         np.arange(USERS)[::3],
-        np.tile(np.arange(USERS), 15),  # 600 users: more than one batch
+        np.tile(np.arange(USERS), 33),  # 528 users: more than one batch
     ):
         assert np.array_equal(contribute(users.take(chosen)), alone[chosen].sum(axis=0))
 
 
-@pytest.mark.parametrize("sensitivity", [1, 7, 4095, 2**31 - 1])
+@pytest.mark.parametrize("state", states())
+def test_a_users_vector_is_the_same_to_the_last_bit_alone_and_in_company(state: str) -> None:
+    users, given = make_users(), states()[state]
+
+    def vectors(part: Interactions) -> npt.NDArray[np.float64]:
+        (batch,) = user_batches(part)
+        return unit_user_vectors(batch, given["items"], given["ridge"])
+
+    alone = np.concatenate([vectors(users.take(np.array([u]))) for u in range(USERS)])
+    for chosen in (np.arange(USERS), rng().permutation(USERS), np.arange(USERS)[5:12]):
+        assert vectors(users.take(chosen)).tobytes() == alone[chosen].tobytes()
+
+
+@pytest.mark.parametrize("sensitivity", [7, 2**31 - 1])
 @pytest.mark.parametrize(("name", "round_", "state"), CASES)
 def test_no_users_integers_exceed_the_bound_whatever_the_public_state(
     name: str, round_: int, state: str, sensitivity: int

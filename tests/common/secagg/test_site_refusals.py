@@ -329,10 +329,22 @@ def test_an_altered_inbox_entry_is_refused(at_inbox: AtInbox, field: str) -> Non
     at_inbox.refuse("secagg/inbox-signature", at_inbox.altered(2, **{field: changed}))
 
 
-def test_a_path_of_another_length_is_refused(at_inbox: AtInbox) -> None:
-    entries = tuple(replace(e, path=e.path + bytes(32)) for e in at_inbox.inbox.entries)
-    longer = replace(at_inbox.inbox, levels=at_inbox.inbox.levels + 1, entries=entries)
-    at_inbox.refuse("secagg/inbox-signature", longer)
+def test_a_path_of_another_length_is_refused_even_to_a_root_that_its_dealer_signed(
+    at_inbox: AtInbox,
+) -> None:
+    inbox = at_inbox.inbox
+    shares = Shares.from_bytes(at_inbox.play.sent[MessageKind.SHARES, "site-1"])
+    longer = tuple(replace(e, path=e.path + bytes(32)) for e in inbox.entries)
+    top = merkle.root(leaves(shares)[0], 0, longer[0].path)
+    full = at_inbox.play.coordinator._agreement.full
+    statement = dealt(shares.ctx, full, 1, shares.holders, shares.seed_commitment, top)
+    signature = at_inbox.fed.identities["site-1"].sign(*statement)
+    entries = (replace(longer[0], signature=signature), *longer[1:])
+    site = at_inbox.site
+    message = replace(inbox, levels=inbox.levels + 1, entries=entries).to_bytes()
+    with pytest.raises(ProtocolAbort, match="site-1") as caught:
+        site.receive_inbox(message)
+    assert caught.value.code == "secagg/inbox-signature"
 
 
 def test_a_ciphertext_that_does_not_open_is_blamed_on_the_dealer_who_signed_it(
