@@ -14,7 +14,7 @@ from flwr.clientapp import ClientApp
 
 from recommons.client.rounds import answer
 from recommons.client.site import Site
-from recommons.common.errors import InvalidInput, RecommonsError
+from recommons.common.errors import DataError, InvalidInput, RecommonsError
 from recommons.common.wire import EXCHANGES, Envelope
 
 __all__ = ["app"]
@@ -47,6 +47,10 @@ def _handle(exchange: str) -> Callable[[Message, Context], Message]:
             envelope, body = _request(message, exchange)
             with Site.open(Path(str(context.node_config["site-dir"]))) as site:
                 return _reply(message, body=answer(site, envelope, body))
+        except DataError as error:
+            # Which of the data's faults it is depends on users: it stays in the site's own log.
+            _log.warning("%s: %s", error.code, error.message)
+            return _reply(message, refusal="site/data")
         except RecommonsError as error:
             _log.warning("%s: %s", error.code, error.message)
             return _reply(message, refusal=error.code)

@@ -2,12 +2,12 @@
 
 from recommons.client.site import Site
 from recommons.common.errors import InvalidInput, Refusal
-from recommons.common.federation import open_announcement
+from recommons.common.federation import open_announcement, sign_acceptance
 from recommons.common.models.registry import model_from_settings
 from recommons.common.plan import Plan
 from recommons.common.policy import check_plan
-from recommons.common.privacy.accounting import epsilon
-from recommons.common.privacy.calibration import reserved_events
+from recommons.common.privacy.accounting import Cost, epsilon_of, total_cost
+from recommons.common.secagg.parameters import RoundParameters
 
 __all__ = ["check_mechanism", "join"]
 
@@ -18,7 +18,7 @@ def join(site: Site, run_id: bytes, body: bytes) -> bytes:
     """Accept or refuse an announced plan; what is accepted counts as reserved in full.
 
     Returns:
-        The site's id and its ledger's head.
+        The site's signed acceptance.
 
     Raises:
         InvalidInput: The announcement is not the pinned coordinator's, or not a plan.
@@ -29,11 +29,12 @@ def join(site: Site, run_id: bytes, body: bytes) -> bytes:
         known = site.store.run(transaction, run_id)
         if known is not None and known.plan != plan.to_bytes():
             raise Refusal("site/repeated-step", "the run was joined with another plan")
-        if known is not None:
-            return site.head(transaction)
+    if known is not None:
+        return _acceptance(site, plan, run_id)
     try:
-        check_plan(site.policy, plan, site.interactions.n_users)
+        check_plan(site.policy, plan, site.config.declared_users)
         check_mechanism(site, plan)
+        _reserve(site, plan, run_id)
     except (Refusal, InvalidInput) as refusal:
         with site.store.transaction() as transaction:
             site.record(
@@ -41,26 +42,27 @@ def join(site: Site, run_id: bytes, body: bytes) -> bytes:
                 "plan-refused",
                 {"plan": plan.hash().hex(), "code": refusal.code, "reason": refusal.message[:500]},
             )
-        site.publish_ledger()
         raise
-    with site.store.transaction() as transaction:
-        site.store.add_run(transaction, run_id, plan.to_bytes())
-        site.record(transaction, "plan-accepted", _accepted(plan, run_id))
-        head = site.head(transaction)
-    site.publish_ledger()
-    return head
+    finally:
+        site.publish_ledger()
+    return _acceptance(site, plan, run_id)
 
 
 def check_mechanism(site: Site, plan: Plan) -> None:
     """Check that the pinned mechanism is the model's and costs no more than the plan claims.
 
     Raises:
-        InvalidInput: Settings that the model does not know.
+        InvalidInput: Settings that the model does not know, or a cohort that cannot hold.
         Refusal: ``plan/cohort``, ``plan/catalogue``, or ``plan/mechanism``: other blocks, clips or
             sizes than the model's, or a larger ε.
     """
-    if site.id not in plan.cohort:
-        raise Refusal("plan/cohort", "this site is not in the plan's cohort")
+    if plan.declared_users.get(site.id) != site.config.declared_users:
+        raise Refusal("plan/cohort", "the plan does not name this site with its declared users")
+    RoundParameters(
+        sites=len(plan.cohort),
+        colluding=plan.privacy.colluding,
+        survivors=plan.privacy.min_survivors,
+    )
     if site.catalogue.hash.hex() != plan.catalogue.hash:
         raise Refusal("plan/catalogue", "the plan pins another catalogue than this site has")
     model = model_from_settings(plan.model.name, plan.model.settings, site.catalogue)
@@ -70,13 +72,44 @@ def check_mechanism(site: Site, plan: Plan) -> None:
         raise Refusal("plan/mechanism", "the plan's blocks are not those of its model")
     if plan.privacy.epsilon is None:
         return
-    events = reserved_events(specs, plan.noise_cohort(), plan.privacy.spare_attempts)
-    cost = epsilon(events, plan.privacy.delta)
+    cost = epsilon_of(plan.reserved(), plan.privacy.delta)
     if cost > plan.privacy.epsilon * _SLACK:
         raise Refusal(
             "plan/mechanism",
             f"the plan's mechanism costs epsilon {cost:.6g}; it claims {plan.privacy.epsilon:.6g}",
         )
+
+
+def _reserve(site: Site, plan: Plan, run_id: bytes) -> None:
+    """Check the cap and reserve in one transaction: two plans at once do not both fit."""
+    with site.store.transaction() as transaction:
+        if site.store.run(transaction, run_id) is None:
+            _check_spent(site, plan, site.store.plans(transaction))
+            site.store.add_run(transaction, run_id, plan.to_bytes())
+            site.record(transaction, "plan-accepted", _accepted(plan, run_id))
+
+
+def _check_spent(site: Site, plan: Plan, joined: list[bytes]) -> None:
+    """What all plans ever joined reserve together stays within the policy's cap.
+
+    Reserved is spent: nothing is handed back when a run ends early. (Budgets by user and window
+    are finer; until they come, this is the lifetime of every user of the site.)
+    """
+    cap = site.policy.epsilon_cap
+    if cap is None:
+        return
+    costs: list[Cost] = [Plan.from_bytes(earlier).reserved() for earlier in joined]
+    spent = epsilon_of(total_cost([*costs, plan.reserved()]), site.policy.delta_cap)
+    if spent > cap * _SLACK:
+        raise Refusal(
+            "policy/spent",
+            f"with this plan the site's users would have spent epsilon {spent:.6g} at delta "
+            f"{site.policy.delta_cap:g}; allowed: {cap:g}",
+        )
+
+
+def _acceptance(site: Site, plan: Plan, run_id: bytes) -> bytes:
+    return sign_acceptance(site.id, plan, run_id, site.identity)
 
 
 def _accepted(plan: Plan, run_id: bytes) -> dict[str, object]:

@@ -5,22 +5,26 @@
 | join | the plan's signature, roster, catalogue, mechanism and cost, and the policy, are checked |
 | advertise | the context is claimed for good and the attempt's cost is reserved |
 | shares | the round's mechanism and state are bound into ``full`` |
-| masked | the attempt is charged; clamp, noise share and masks are put on the sum |
+| masked | clamp, noise share and masks are put on the sum; the attempt counts as spent |
 | sign, reveal | the one set of survivors is signed; one share of every secret is revealed |
 """
 
 import hashlib
 import secrets
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection
 
 from recommons.client.joining import join
 from recommons.client.site import Site
-from recommons.common.errors import ProtocolAbort, Refusal
+from recommons.common.errors import InvalidInput, ProtocolAbort, Refusal
 from recommons.common.hashing import canonical_json
+from recommons.common.models.interface import FederatedModel
 from recommons.common.models.registry import model_from_settings
-from recommons.common.models.state import arrays_from_bytes
+from recommons.common.models.state import arrays_from_bytes, check_state
 from recommons.common.plan import Plan
 from recommons.common.policy import check_plan
 from recommons.common.privacy.events import events_of_round
@@ -48,9 +52,14 @@ def answer(site: Site, envelope: Envelope, body: bytes) -> bytes:
         run = site.store.run(transaction, envelope.run_id)
     if run is None:
         raise Refusal("site/not-joined", "this site has not joined the run")
-    if envelope.exchange == "finish":
-        return _finish(site, envelope)
-    return _Attempt(site, envelope, Plan.from_bytes(run.plan)).answer(body)
+    try:
+        if envelope.exchange == "finish":
+            return _finish(site, envelope.run_id)
+        if run.ended:
+            raise Refusal("site/run-ended", "the coordinator has ended this run")
+        return _Attempt(site, envelope, Plan.from_bytes(run.plan)).answer(body)
+    finally:
+        site.publish_ledger()
 
 
 class _Attempt:
@@ -59,6 +68,8 @@ class _Attempt:
     def __init__(self, site: Site, envelope: Envelope, plan: Plan) -> None:
         if envelope.round >= len(plan.rounds):
             raise Refusal("site/message", f"round is {envelope.round}; plan: {len(plan.rounds)}")
+        if site.federation.roster.hash.hex() != plan.roster_hash:
+            raise Refusal("plan/roster", "the site has pinned another roster since it joined")
         self.site = site
         self.envelope = envelope
         self.plan = plan
@@ -95,14 +106,12 @@ class _Attempt:
             return steps[step](body)
         except ProtocolAbort as abort:
             with store.transaction() as transaction:
-                self._give_up(transaction, ctx, self.envelope.round, self.envelope.attempt, abort)
+                _give_up(self.site, transaction, self._place(), abort)
             raise
-        finally:
-            self.site.publish_ledger()
 
     def _advertise(self, body: bytes) -> bytes:
         site, store, envelope = self.site, self.site.store, self.envelope
-        check_plan(site.policy, self.plan, site.interactions.n_users)
+        check_plan(site.policy, self.plan, site.config.declared_users)
         own_round, reply = SiteRound.begin(
             context=self.context,
             parameters=RoundParameters(
@@ -134,7 +143,12 @@ class _Attempt:
     def _shares(self, body: bytes) -> bytes:
         own_round = self._restore()
         state = own_round.receive_keys(body, expected_spec=canonical_json(self.spec.to_json()))
-        arrays_from_bytes(state)  # what cannot be read is refused before anything is dealt
+        try:
+            # Refused before anything is dealt: a state of another shape could move a user's
+            # integers beyond their bound, or fail only where certain items were touched.
+            check_state(arrays_from_bytes(state), self._model().state_shapes(self.envelope.round))
+        except InvalidInput as error:
+            raise ProtocolAbort(error.code, error.message) from error
         reply = own_round.share()
         with self.site.store.transaction() as transaction:
             self.site.store.set_public_state(transaction, self.context.hash, state)
@@ -142,22 +156,39 @@ class _Attempt:
         return reply
 
     def _masked(self, body: bytes) -> bytes:
-        site, store, ctx = self.site, self.site.store, self.context.hash
+        store, ctx = self.site.store, self.context.hash
         own_round = self._restore()
         own_round.receive_inbox(body)
         with store.transaction() as transaction:
             state = store.public_state(transaction, ctx)
-        model = model_from_settings(self.plan.model.name, self.plan.model.settings, site.catalogue)
-        sums = model.contribute(
-            self.envelope.round, arrays_from_bytes(state), site.interactions, self.spec.blocks
-        )
-        vector = clamp_and_add_noise(sums, self.spec, secrets.token_bytes(32))
-        reply = own_round.mask(vector)
+        reply = own_round.mask(self._noised(state))
         with store.transaction() as transaction:
-            store.charge(transaction, ctx)
             self._record(transaction, "committed", events=self._events())
             self._commit(transaction, own_round, body, reply)
         return reply
+
+    def _noised(self, state: bytes) -> npt.NDArray[np.int64]:
+        """The site's clamped sum with its share of noise.
+
+        Raises:
+            ProtocolAbort: ``site/internal``, whatever went wrong: a fault must not be a way to ask
+                again about the same users.
+        """
+        try:
+            sums = self._model().contribute(
+                self.envelope.round,
+                arrays_from_bytes(state),
+                self.site.interactions,
+                self.spec.blocks,
+            )
+            return clamp_and_add_noise(sums, self.spec, secrets.token_bytes(32))
+        except Exception as error:
+            kind = type(error).__name__
+            raise ProtocolAbort("site/internal", f"the contribution failed: {kind}") from error
+
+    def _model(self) -> FederatedModel:
+        pinned = self.plan.model
+        return model_from_settings(pinned.name, pinned.settings, self.site.catalogue)
 
     def _sign(self, body: bytes) -> bytes:
         own_round = self._restore()
@@ -215,45 +246,23 @@ class _Attempt:
         )
 
     def _check_budget(self, transaction: Connection) -> None:
-        """No attempt begins that the plan has not paid for: each round once, and the spare ones."""
+        """No attempt begins that the plan has not paid for: each round once, and the spare ones.
+
+        Attempts count from their beginning, so that one that fails here is not free either.
+        """
         run = self.site.store.run(transaction, self.envelope.run_id)
-        charged = dict(run.charged) if run else {}
+        opened = dict(run.opened) if run else {}
         number = self.envelope.round
-        charged[number] = charged.get(number, 0) + 1
-        repeats = sum(count - 1 for count in charged.values())
+        opened[number] = opened.get(number, 0) + 1
+        repeats = sum(count - 1 for count in opened.values())
         if repeats > self.plan.privacy.spare_attempts:
             raise Refusal("site/budget", "the run has used all the attempts its plan paid for")
 
     def _close_earlier_attempts(self, transaction: Connection) -> None:
         """A new attempt ends the earlier ones: their secrets go."""
-        store, run_id = self.site.store, self.envelope.run_id
         superseded = ProtocolAbort("site/superseded", "a new attempt was opened")
-        for context, number, attempt in store.open_attempts(transaction, run_id):
-            self._give_up(transaction, context, number, attempt, superseded)
-        store.forget_replies(transaction, run_id, self.envelope.round)
-
-    def _give_up(
-        self,
-        transaction: Connection,
-        context: bytes,
-        number: int,
-        attempt: int,
-        abort: ProtocolAbort,
-    ) -> None:
-        if self.site.store.state(transaction, context) is None:
-            return
-        self.site.store.set_state(transaction, context, None)
-        self.site.record(
-            transaction,
-            "aborted",
-            {
-                "run": self.envelope.run_id.hex(),
-                "round": number,
-                "attempt": attempt,
-                "context": context.hex(),
-                "code": abort.code,
-            },
-        )
+        _close_attempts(self.site, transaction, self.envelope.run_id, superseded)
+        self.site.store.forget_replies(transaction, self.envelope.run_id, self.envelope.round)
 
     def _events(self) -> list[dict[str, object]]:
         events = events_of_round(
@@ -264,24 +273,50 @@ class _Attempt:
         )
         return [event.to_json() for event in events]
 
+    def _place(self) -> dict[str, Any]:
+        return _attempt_body(
+            self.envelope.run_id, self.context.hash, self.envelope.round, self.envelope.attempt
+        )
+
     def _record(self, transaction: Connection, kind: str, **body: object) -> None:
-        attempt = {
-            "run": self.envelope.run_id.hex(),
-            "round": self.envelope.round,
-            "attempt": self.envelope.attempt,
-            "context": self.context.hash.hex(),
-        }
-        self.site.record(transaction, kind, attempt | body)
+        self.site.record(transaction, kind, self._place() | body)
 
 
-def _finish(site: Site, envelope: Envelope) -> bytes:
+def _attempt_body(run_id: bytes, context: bytes, number: int, attempt: int) -> dict[str, Any]:
+    return {
+        "run": run_id.hex(),
+        "round": number,
+        "attempt": attempt,
+        "context": context.hex(),
+    }
+
+
+def _close_attempts(
+    site: Site, transaction: Connection, run_id: bytes, abort: ProtocolAbort
+) -> None:
+    for context, number, attempt in site.store.open_attempts(transaction, run_id):
+        _give_up(site, transaction, _attempt_body(run_id, context, number, attempt), abort)
+
+
+def _give_up(
+    site: Site, transaction: Connection, place: dict[str, Any], abort: ProtocolAbort
+) -> None:
+    """Erase an attempt's secrets and say why; nothing to do where it is over already."""
+    context = bytes.fromhex(place["context"])
+    if site.store.state(transaction, context) is not None:
+        site.store.set_state(transaction, context, None)
+        site.record(
+            transaction, "aborted", place | {"code": abort.code, "reason": abort.message[:500]}
+        )
+
+
+def _finish(site: Site, run_id: bytes) -> bytes:
+    """End the run: no more attempts, no secrets, no replies."""
     with site.store.transaction() as transaction:
-        for context, _number, _attempt in site.store.open_attempts(transaction, envelope.run_id):
-            site.store.set_state(transaction, context, None)
-        last = site.store.last_line(transaction)
-        body = {"run": envelope.run_id.hex(), "outcome": "finished"}
-        if last is None or b'"kind":"run-ended"' not in last[1]:
-            site.record(transaction, "run-ended", body)
-        head = site.head(transaction)
-    site.publish_ledger()
-    return head
+        run = site.store.run(transaction, run_id)
+        if run is not None and not run.ended:
+            ended = ProtocolAbort("site/run-ended", "the run ended")
+            _close_attempts(site, transaction, run_id, ended)
+            site.store.end_run(transaction, run_id)
+            site.record(transaction, "run-ended", {"run": run_id.hex(), "outcome": "finished"})
+        return site.head(transaction)

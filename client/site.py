@@ -12,14 +12,15 @@ A site's folder:
 | `ledger.jsonl` | the ledger again, as text, for auditors |
 """
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Connection
 
 from recommons.client.keys import read_key
@@ -29,7 +30,7 @@ from recommons.common.checks import describe_validation
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.catalogue_document import catalogue_from_bytes
 from recommons.common.data.interactions import Interactions
-from recommons.common.errors import InvalidInput
+from recommons.common.errors import InvalidInput, Refusal
 from recommons.common.federation import Federation
 from recommons.common.hashing import canonical_json
 from recommons.common.policy import Policy
@@ -44,6 +45,7 @@ class SiteConfig(BaseModel):
 
     Attributes:
         site: The site's id in the roster.
+        declared_users: Number of its users, rounded, as it declares it to the federation.
         events: The site's own events, relative to the folder.
         catalogue: The public catalogue's document, relative to the folder.
     """
@@ -51,6 +53,7 @@ class SiteConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     site: str
+    declared_users: Annotated[int, Field(ge=1)]
     events: str = "events.parquet"
     catalogue: str = "catalogue.json"
 
@@ -81,10 +84,11 @@ class Site:
 
         Raises:
             InvalidInput: A file of the folder is missing or not as it must be.
+            Refusal: ``site/old-backup``: the database is older than the ledger beside it.
         """
         try:
             config = SiteConfig.model_validate_json((folder / "site.json").read_bytes())
-            return cls(
+            opened = cls(
                 folder=folder,
                 config=config,
                 identity=read_key(folder / "identity.key"),
@@ -92,6 +96,7 @@ class Site:
                 policy=Policy.from_json((folder / "policy.json").read_bytes()),
                 store=SiteStore(folder / "site.db"),
             )
+            opened.publish_ledger()
         except ValidationError as error:
             raise InvalidInput("site/folder", describe_validation("site.json", error)) from error
         except OSError as error:
@@ -99,6 +104,7 @@ class Site:
             raise InvalidInput(
                 "site/folder", f"{folder} is not a site's folder: {name} cannot be read"
             ) from error
+        return opened
 
     def __enter__(self) -> Self:
         return self
@@ -141,14 +147,30 @@ class Site:
         )
 
     def publish_ledger(self) -> None:
-        """Bring `ledger.jsonl` up to the lines that are durable in the store."""
+        """Bring `ledger.jsonl` up to the lines that are durable in the store.
+
+        Raises:
+            Refusal: ``site/old-backup``: the file holds lines that the store does not; contexts and
+                spending would be forgotten.
+        """
         path = self.folder / "ledger.jsonl"
-        have = path.read_bytes().count(b"\n") if path.exists() else 0
+        # The transaction is exclusive: no other request counts or writes at the same time.
         with self.store.transaction() as connection:
-            lines = self.store.lines_from(connection, have)
-        if lines:
-            with path.open("ab") as file:
-                file.write(b"".join(line.rstrip(b"\n") + b"\n" for line in lines))
+            data = path.read_bytes() if path.exists() else b""
+            whole = data[: data.rfind(b"\n") + 1]  # a torn last line was never complete
+            lines = self.store.lines_from(connection, 0)
+            stored = b"".join(line + b"\n" for line in lines)
+            if not stored.startswith(whole):
+                raise Refusal(
+                    "site/old-backup", "the database does not hold what the ledger's file holds"
+                )
+            if len(whole) < len(data):
+                os.truncate(path, len(whole))
+            if len(whole) < len(stored):
+                with path.open("ab") as file:
+                    file.write(stored[len(whole) :])
+                    file.flush()
+                    os.fsync(file.fileno())
 
 
 def _now() -> str:

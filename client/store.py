@@ -42,6 +42,7 @@ _RUNS = Table(
     _META,
     Column("run_id", LargeBinary, primary_key=True),
     Column("plan", LargeBinary, nullable=False),
+    Column("ended", Integer, nullable=False, default=0),
 )
 # A context is used once, ever: the primary key says so. `state` is null when the attempt is over.
 _CONTEXTS = Table(
@@ -53,7 +54,6 @@ _CONTEXTS = Table(
     Column("attempt", Integer, nullable=False),
     Column("state", LargeBinary),
     Column("public_state", LargeBinary),
-    Column("charged", Integer, nullable=False, default=0),
 )
 _REPLIES = Table(
     "replies",
@@ -77,11 +77,13 @@ class RunRecord:
 
     Attributes:
         plan: The plan's canonical bytes.
-        charged: Attempts whose masked vector may have left, by round.
+        opened: Attempts begun, by round.
+        ended: The coordinator has ended the run.
     """
 
     plan: bytes
-    charged: Mapping[int, int]
+    opened: Mapping[int, int]
+    ended: bool
 
 
 class SiteStore:
@@ -112,12 +114,23 @@ class SiteStore:
         row = connection.execute(select(_RUNS).where(_RUNS.c.run_id == run_id)).first()
         if row is None:
             return None
-        charged = connection.execute(
+        opened = connection.execute(
             select(_CONTEXTS.c.round, func.count().label("attempts"))
-            .where(_CONTEXTS.c.run_id == run_id, _CONTEXTS.c.charged == 1)
+            .where(_CONTEXTS.c.run_id == run_id)
             .group_by(_CONTEXTS.c.round)
         )
-        return RunRecord(plan=row.plan, charged={row.round: row.attempts for row in charged})
+        attempts = {found.round: found.attempts for found in opened}
+        return RunRecord(plan=row.plan, opened=attempts, ended=bool(row.ended))
+
+    def plans(self, connection: Connection) -> list[bytes]:
+        """Every plan this site ever joined, ended or not; each has reserved its budget for good."""
+        return [row.plan for row in connection.execute(select(_RUNS.c.plan))]
+
+    def end_run(self, connection: Connection, run_id: bytes) -> None:
+        """No more attempts; the replies, the revealed shares among them, are forgotten."""
+        connection.execute(update(_RUNS).where(_RUNS.c.run_id == run_id).values(ended=1))
+        own = select(_CONTEXTS.c.context).where(_CONTEXTS.c.run_id == run_id)
+        connection.execute(_REPLIES.delete().where(_REPLIES.c.context.in_(own)))
 
     def add_run(self, connection: Connection, run_id: bytes, plan: bytes) -> None:
         """Remember a joined run; its whole budget counts as reserved from here on."""
@@ -161,12 +174,6 @@ class SiteStore:
         """Keep the round's public state until the vector is masked."""
         connection.execute(
             update(_CONTEXTS).where(_CONTEXTS.c.context == context).values(public_state=data)
-        )
-
-    def charge(self, connection: Connection, context: bytes) -> None:
-        """Count this attempt as spent; never taken back."""
-        connection.execute(
-            update(_CONTEXTS).where(_CONTEXTS.c.context == context).values(charged=1)
         )
 
     def open_attempts(self, connection: Connection, run_id: bytes) -> list[tuple[bytes, int, int]]:
@@ -221,14 +228,15 @@ class SiteStore:
 
 
 def _engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    # hide_parameters: the text of a database error must not hold a round's state.
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - DBAPI connection
         # FULL: a commit is on the disk when it returns. secure_delete: erased secrets are
         # overwritten with zeros. IMMEDIATE (below): one writer, decided at the first statement.
         connection.isolation_level = None
-        for pragma in ("journal_mode=DELETE", "synchronous=FULL", "secure_delete=ON"):
+        for pragma in ("journal_mode=TRUNCATE", "synchronous=FULL", "secure_delete=ON"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("PRAGMA busy_timeout=30000")
 

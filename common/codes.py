@@ -156,6 +156,9 @@ _POLICY: dict[str, str] = {
     "policy/survivors": "Ask for a plan with larger min_survivors.",
     "policy/colluding": "Ask for a plan that assumes at least as many colluding sites.",
     "policy/own-users": "Take part once the site has more users of its own.",
+    "policy/catalogue": "Publish a catalogue, or accept an inferred one in the policy.",
+    "policy/spent": "Raise epsilon_cap, or train no more on these users: what was reserved by "
+    "earlier plans is not handed back.",
     "policy/upload": "Ask for a smaller model, or raise largest_upload_bytes in the policy.",
 }
 
@@ -163,6 +166,10 @@ _SITE: dict[str, str] = {
     "site/superseded": "Nothing to do: the coordinator opened a new attempt and this one ended.",
     "site/folder": "Point at a site folder made by `recommons simulate` or at enrolment.",
     "site/message": "Update the older side: both must speak the same version of the messages.",
+    "site/data": "Read the site's own log: its data cannot be read.",
+    "site/old-backup": "The folder is older than what this site has written. Do not continue with "
+    "it: enrol the site anew.",
+    "site/run-ended": "Start a new run: this one has ended.",
     "site/not-joined": "Announce the run's plan to this site before its first round.",
     "site/context-used": "Start a new attempt: a context opens at most one sum, ever.",
     "site/step-order": "Send the steps of a round in their order, each once.",
@@ -174,6 +181,7 @@ _SITE: dict[str, str] = {
 _RUN: dict[str, str] = {
     "run/settings": "Correct the named option or key; `recommons simulate --help` lists them all.",
     "bench/run": "Run the same `recommons simulate` by itself to see where it fails.",
+    "run/interrupted": "Nothing to do: the process ended during this attempt, which counts as spent.",
     "run/attempts": "Plan more spare attempts, lower min_survivors, or bring the sites back.",
     "run/sites": "Wait until the sites of the cohort are connected, or plan a smaller cohort.",
     "run/refused": "Read each site's named refusal and change the plan or the site's policy.",
@@ -204,7 +212,7 @@ _REPORT: dict[str, str] = {
 _RECOMMEND: dict[str, str] = {
     "recommend/unknown-item": "Give ids from the model's catalogue (item_ids in model/model.json).",
     "recommend/unknown-site": "Name one of the folders under sites/ in the output of the run.",
-    "recommend/no-known-items": "Check that the file's item ids are those of the model's catalogue.",
+    "recommend/no-known-items": "Check that the file's item ids are the model's.",
     "recommend/output": "Name an output file that ends in .parquet, .csv or .jsonl.",
 }
 

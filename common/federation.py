@@ -10,9 +10,16 @@ from recommons.common.plan import Plan
 from recommons.common.secagg.identity import SIGNATURE_BYTES, SigningIdentity, is_signed
 from recommons.common.secagg.roster import Roster, SignedRoster
 
-__all__ = ["Federation", "open_announcement", "sign_announcement"]
+__all__ = [
+    "Federation",
+    "open_acceptance",
+    "open_announcement",
+    "sign_acceptance",
+    "sign_announcement",
+]
 
 _ANNOUNCEMENT = "recommons/announcement/1"
+_ACCEPTANCE = "recommons/acceptance/1"
 _VERSION = 1
 
 
@@ -97,3 +104,23 @@ def open_announcement(body: bytes, run_id: bytes, federation: Federation) -> Pla
     if unknown:
         raise InvalidInput("plan/cohort", f"cohort names {unknown}, which are not in the roster")
     return plan
+
+
+def sign_acceptance(site: str, plan: Plan, run_id: bytes, identity: SigningIdentity) -> bytes:
+    """The answer to ``join``: the site's signature over run and plan, then its id."""
+    return identity.sign(_ACCEPTANCE, run_id, plan.hash(), site.encode()) + site.encode()
+
+
+def open_acceptance(body: bytes, plan: Plan, run_id: bytes, roster: Roster) -> str | None:
+    """The site that accepted, or None where the answer is not a signed acceptance of this plan."""
+    signature, name = body[:SIGNATURE_BYTES], body[SIGNATURE_BYTES:]
+    site = name.decode("ascii", errors="replace")
+    key = roster.keys.get(site)
+    fields = (run_id, plan.hash(), name)
+    if (
+        key is None
+        or site not in plan.cohort
+        or not is_signed(key, signature, _ACCEPTANCE, *fields)
+    ):
+        return None
+    return site

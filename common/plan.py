@@ -15,6 +15,8 @@ from recommons.common.checks import describe_validation
 from recommons.common.errors import InvalidInput
 from recommons.common.hashing import canonical_json, digest
 from recommons.common.models.interface import PublicFigures
+from recommons.common.privacy.accounting import Cost
+from recommons.common.privacy.calibration import worst_case
 from recommons.common.privacy.events import Cohort
 from recommons.common.privacy.mechanism import BlockMechanism, RoundSpec
 from recommons.common.secagg.identity import is_identifier
@@ -152,6 +154,9 @@ class Plan(_Strict):
         noiseless = [b.name for r in self.rounds for b in r.blocks if not b.noise_stddev]
         if self.privacy.epsilon is not None and noiseless:
             raise ValueError(f"epsilon is finite but blocks {noiseless} have no noise")
+        unbounded = [b.name for r in self.rounds for b in r.blocks if b.clip is None]
+        if self.privacy.epsilon is not None and unbounded:
+            raise ValueError(f"epsilon is finite but blocks {unbounded} have no clip")
         return self
 
     def specs(self) -> tuple[RoundSpec, ...]:
@@ -166,6 +171,13 @@ class Plan(_Strict):
             colluding=self.privacy.colluding,
             max_sites_per_person=self.privacy.max_sites_per_person,
         )
+
+    def reserved(self) -> Cost:
+        """What the plan can cost at most: every round, and the spare attempts where they cost most.
+
+        The budget a site reserves when it joins.
+        """
+        return worst_case(self.specs(), self.noise_cohort(), self.privacy.spare_attempts)
 
     def figures(self) -> PublicFigures:
         """The public figures that hyperparameters may depend on."""
@@ -190,7 +202,11 @@ class Plan(_Strict):
             plan = cls.model_validate_json(data)
         except ValidationError as error:
             raise InvalidInput("plan/invalid", describe_validation("plan", error)) from error
-        if plan.to_bytes() != data:
+        try:
+            canonical = plan.to_bytes()
+        except ValueError as error:
+            raise InvalidInput("plan/invalid", "plan: holds a number JSON cannot carry") from error
+        if canonical != data:
             raise InvalidInput("plan/invalid", "plan: the document is not canonical JSON")
         return plan
 

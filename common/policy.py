@@ -18,12 +18,14 @@ class Policy(BaseModel):
     """A site's own limits; the defaults suit a first federation.
 
     Attributes:
-        epsilon_cap: Largest ε a plan may reserve; None allows plans without noise.
+        epsilon_cap: Largest ε, at `delta_cap`, that all plans ever joined may reserve together;
+            None allows plans without noise.
         delta_cap: Largest δ a plan may claim.
         models: Models that may be trained.
         least_survivors: Least M.
         least_colluding: Least c a plan must be prepared for.
-        least_own_users: Fewest users of its own with which the site takes part.
+        least_own_users: Fewest users, as the site declares them, with which it takes part.
+        inferred_catalogue: Whether a catalogue read off the events is accepted as if public.
         largest_upload_bytes: Largest masked vector the site sends in one attempt.
         secure_aggregation: Always required; the field is there to be read, not to be changed.
     """
@@ -36,6 +38,7 @@ class Policy(BaseModel):
     least_survivors: Annotated[int, Field(ge=2)] = 3
     least_colluding: Annotated[int, Field(ge=0)] = 1
     least_own_users: Annotated[int, Field(ge=1)] = 1
+    inferred_catalogue: Literal["refuse", "accept"] = "refuse"
     largest_upload_bytes: Annotated[int, Field(ge=1)] = 1 << 30
     secure_aggregation: Literal["required"] = "required"
 
@@ -52,13 +55,14 @@ class Policy(BaseModel):
             raise InvalidInput("policy/invalid", describe_validation("policy", error)) from error
 
 
-def check_plan(policy: Policy, plan: Plan, own_users: int) -> None:
+def check_plan(policy: Policy, plan: Plan, declared_users: int) -> None:
     """Refuse a plan that the policy does not allow; nothing has left the site.
 
     Args:
         policy: The site's policy.
         plan: The plan, already known to be signed and well formed.
-        own_users: Number of the site's own users; never part of the refusal.
+        declared_users: The rounded number the site declares; the true one decides nothing here,
+            or whether a site refuses would depend on one user.
 
     Raises:
         Refusal: With the code of the first rule that is broken.
@@ -84,8 +88,13 @@ def check_plan(policy: Policy, plan: Plan, own_users: int) -> None:
             "policy/colluding",
             f"colluding is {privacy.colluding}; required: {policy.least_colluding}",
         )
-    if own_users < policy.least_own_users:
-        raise Refusal("policy/own-users", "this site has fewer users than its policy requires")
+    if declared_users < policy.least_own_users:
+        raise Refusal(
+            "policy/own-users",
+            f"this site declares {declared_users} users; required: {policy.least_own_users}",
+        )
+    if plan.catalogue.inferred and policy.inferred_catalogue == "refuse":
+        raise Refusal("policy/catalogue", "the catalogue was read off the events, not published")
     for number, spec in enumerate(plan.specs()):
         upload = spec.size * spec.ring_bits // 8
         if upload > policy.largest_upload_bytes:

@@ -1,12 +1,11 @@
 """Who takes part: the plan is announced to every node, and the sites that accept it are known."""
 
-import json
 from dataclasses import dataclass
 
 from flwr.serverapp import Grid
 
-from recommons.common.errors import InvalidInput, RecommonsError
-from recommons.common.federation import sign_announcement
+from recommons.common.errors import RecommonsError
+from recommons.common.federation import open_acceptance, sign_announcement
 from recommons.common.wire import Envelope
 from recommons.server.folder import CoordinatorFolder
 from recommons.server.transport import Answer, Refused, exchange
@@ -47,8 +46,12 @@ def join_cohort(grid: Grid, folder: CoordinatorFolder, deadline_seconds: float) 
         dict.fromkeys(grid.get_node_ids(), sign_announcement(plan, run_id, folder.identity)),
         deadline_seconds=deadline_seconds,
     )
-    names = {node: _site_of(o.body) for node, o in outcomes.items() if isinstance(o, Answer)}
-    nodes = {site: node for node, site in names.items() if site in plan.cohort}
+    nodes: dict[str, int] = {}
+    for node, outcome in sorted(outcomes.items()):
+        if isinstance(outcome, Answer):
+            site = open_acceptance(outcome.body, plan, run_id, folder.federation.roster)
+            if site is not None:
+                nodes.setdefault(site, node)
     if len(nodes) < plan.privacy.min_survivors:
         refusals = sorted({o.code for o in outcomes.values() if isinstance(o, Refused)})
         reason = f"; refused: {', '.join(refusals)}" if refusals else ""
@@ -58,10 +61,3 @@ def join_cohort(grid: Grid, folder: CoordinatorFolder, deadline_seconds: float) 
             f"{plan.privacy.min_survivors}{reason}",
         )
     return Cohort(nodes=nodes)
-
-
-def _site_of(body: bytes) -> str:
-    try:
-        return str(json.loads(body)["site"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidInput("site/message", "an answer to join is not readable") from error

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +40,8 @@ class TrainingResult:
 
     Attributes:
         release: The model.
-        events: What was released, as events: one list a round.
+        events: What was spent, as events, one list an attempt: sums that were opened, and attempts
+            that came to nothing after masked vectors had been asked for.
         aborts: (round, attempt, code) of attempts that came to nothing.
         attempts: Attempts made, the successful ones included.
         dropped: Number of attempts in which a site was not among the survivors, by site.
@@ -85,6 +87,7 @@ class _Run:
     cohort: Cohort = field(default_factory=lambda: Cohort(nodes={}))
     done: list[Sums] = field(default_factory=list)
     events: list[tuple[GaussianSumRelease, ...]] = field(default_factory=list)
+    vectors_asked: bool = False
     aborts: list[tuple[int, int, str]] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
 
@@ -150,14 +153,21 @@ class _Run:
         )
 
     def _recall(self) -> None:
-        """Take up the rounds that an earlier process finished."""
-        for entry in self.ledger.of_run("round-aborted", self.folder.run_id):
-            body = entry.body
-            self.aborts.append((body["round"], body["attempt"], body["code"]))
-        for entry in self.ledger.of_run("sum", self.folder.run_id):
-            number, attempt = entry.body["round"], entry.body["attempt"]
-            total, survivors = self.folder.load_sum(number, entry.body["sum"])
-            self._take(number, attempt, total, survivors)
+        """Take up what an earlier process did: its sums, its aborts, and what it was doing."""
+        run_id = self.folder.run_id
+        sums = {_place(e.body): e.body for e in self.ledger.of_run("sum", run_id)}
+        aborts = {_place(e.body): e.body for e in self.ledger.of_run("round-aborted", run_id)}
+        for entry in list(self.ledger.of_run("round-opened", run_id)):
+            number, attempt = place = _place(entry.body)
+            if place in sums:
+                total, survivors = self.folder.load_sum(number, sums[place]["sum"])
+                self._take(number, attempt, total, survivors)
+            elif place in aborts:
+                body = aborts[place]
+                self._count_abort(number, attempt, body["code"], asked=bool(body.get("events")))
+            else:
+                # It may have asked for vectors, so it counts as if it had.
+                self._record_abort(number, attempt, "run/interrupted", asked=True)
 
     def _join(self) -> None:
         try:
@@ -181,22 +191,36 @@ class _Run:
             try:
                 self._attempt(number, attempt, state)
             except ProtocolAbort as abort:
-                self.aborts.append((number, attempt, abort.code))
-                self.ledger.append(
-                    "round-aborted", self._attempt_body(number, attempt) | {"code": abort.code}
-                )
+                self._record_abort(number, attempt, abort.code, asked=self.vectors_asked)
                 self._tell(number, attempt, "sum", message=f"aborted: {abort.code}")
             else:
                 return
 
+    def _record_abort(self, number: int, attempt: int, code: str, *, asked: bool) -> None:
+        events = self._events(number, attempt) if asked else ()
+        body = self._attempt_body(number, attempt) | {"code": code}
+        self.ledger.append("round-aborted", body | {"events": [e.to_json() for e in events]})
+        self._count_abort(number, attempt, code, asked=asked)
+
+    def _count_abort(self, number: int, attempt: int, code: str, *, asked: bool) -> None:
+        """An attempt that came to nothing is spent once vectors have left their sites."""
+        self.aborts.append((number, attempt, code))
+        if asked:
+            self.events.append(self._events(number, attempt))
+
+    def _events(self, number: int, attempt: int) -> tuple[GaussianSumRelease, ...]:
+        cohort = self.plan.noise_cohort()
+        return events_of_round(self.specs[number], cohort, round_index=number, attempt=attempt)
+
     def _attempt(self, number: int, attempt: int, state: bytes) -> None:
-        body = self._attempt_body(number, attempt)
+        body, self.vectors_asked = self._attempt_body(number, attempt), False
         # Durable before the first message: a context that may have been used is never used again.
         self.ledger.append(
             "round-opened", body | {"public_state": digest("recommons/state/1", state).hex()}
         )
 
         def step(name: Exchange, protocol: CoordinatorRound) -> None:
+            self.vectors_asked |= name == "masked"
             absent = set(self.plan.cohort) - set(protocol.expected)
             self._tell(number, attempt, name, dropped=tuple(sorted(absent)))
 
@@ -246,9 +270,7 @@ class _Run:
     ) -> None:
         spec = self.specs[number]
         self.done.append(noisy_sums(spec, total, survivors))
-        self.events.append(
-            events_of_round(spec, self.plan.noise_cohort(), round_index=number, attempt=attempt)
-        )
+        self.events.append(self._events(number, attempt))
 
     def _finish(self, release: ModelRelease) -> None:
         privacy = self.plan.privacy
@@ -302,7 +324,7 @@ class _Run:
         )
 
     def _epsilon(self) -> float | None:
-        """ε of what has been released so far."""
+        """ε of what has been spent so far."""
         if self.plan.privacy.epsilon is None:
             return None
         released = [event for events in self.events for event in events]
@@ -332,6 +354,10 @@ class _Run:
                 message=message,
             )
         )
+
+
+def _place(body: Mapping[str, Any]) -> tuple[int, int]:
+    return body["round"], body["attempt"]
 
 
 def noisy_sums(spec: RoundSpec, total: npt.NDArray[np.int64], survivors: int) -> Sums:

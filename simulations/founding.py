@@ -47,6 +47,7 @@ def simulated_policy(wish: Wish) -> Policy:
         delta_cap=wish.delta,
         least_survivors=wish.min_survivors,
         least_colluding=wish.colluding,
+        inferred_catalogue="accept",
     )
 
 
@@ -54,6 +55,7 @@ def found_federation(
     folder: Path,
     dataset: Dataset,
     own_users: Mapping[str, npt.NDArray[np.int64]],
+    declared_users: Mapping[str, int],
     make_plan_for: Callable[[Roster], Plan],
     policy: Policy,
 ) -> Found:
@@ -63,6 +65,7 @@ def found_federation(
         folder: Where; `coordinator` and `sites` are made in it.
         dataset: The data whose users the sites hold.
         own_users: The training users of each site, as positions in the data set.
+        declared_users: The rounded number each site declares.
         make_plan_for: The plan, once the roster is known.
         policy: What every site allows.
 
@@ -78,7 +81,7 @@ def found_federation(
     (folder / "coordinator" / "catalogue.json").write_bytes(document)
 
     folders = {site: folder / "sites" / site for site in sorted(own_users)}
-    roster = _enrol(folders, dataset, own_users, policy)
+    roster = _enrol(folders, dataset, own_users, declared_users, policy)
     plan = make_plan_for(roster)
     federation_key = SigningIdentity(secrets.token_bytes(32))
     coordinator_key = SigningIdentity(secrets.token_bytes(32))
@@ -99,11 +102,16 @@ def _enrol(
     folders: Mapping[str, Path],
     dataset: Dataset,
     own_users: Mapping[str, npt.NDArray[np.int64]],
+    declared_users: Mapping[str, int],
     policy: Policy,
 ) -> Roster:
     entries: list[RosterSite] = []
     for site, folder in folders.items():
-        config = SiteConfig(site=site, catalogue="../../coordinator/catalogue.json")
+        config = SiteConfig(
+            site=site,
+            declared_users=declared_users[site],
+            catalogue="../../coordinator/catalogue.json",
+        )
         entries.append(create_site(folder, config, policy))
         users = own_users[site]
         write_histories(

@@ -238,6 +238,7 @@ def _coordinator(settings: SimulationSettings, scene: Scene, folder: Path) -> Co
         folder,
         scene.dataset,
         scene.training_users(),
+        scene.declared,
         make_plan_for=lambda roster: make_plan(
             model, scene.dataset.catalogue, roster, scene.declared, wish, specs
         ),

@@ -78,7 +78,10 @@ class Catalogue:
     @cached_property
     def hash(self) -> bytes:
         """SHA-256 over ids, titles and features: what a plan pins."""
-        parts = [framed("ids", *(i.encode() for i in self.item_ids))]
+        parts = [
+            framed("inferred", b"yes" if self.inferred else b"no"),
+            framed("ids", *(i.encode() for i in self.item_ids)),
+        ]
         parts.append(framed("titles", *(t.encode() for t in self.titles)))
         parts.extend(_column_bytes(column) for column in self.features)
         return digest("recommons/catalogue/1", *parts)

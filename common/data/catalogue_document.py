@@ -65,9 +65,7 @@ def _column(feature: dict[str, Any]) -> FeatureColumn:
         numbers = np.array([np.nan if v is None else v for v in values], np.float64)
         return FeatureColumn(name=feature["name"], kind=kind, values=numbers)
     if kind == "vector":
-        return FeatureColumn(
-            name=feature["name"], kind=kind, values=np.array(values, np.float32)
-        )
+        return FeatureColumn(name=feature["name"], kind=kind, values=np.array(values, np.float32))
     if kind == "categories":
         return FeatureColumn(
             name=feature["name"], kind=kind, values=tuple(tuple(v) for v in values)

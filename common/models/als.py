@@ -39,6 +39,7 @@ from recommons.common.models.item_step import (
 )
 from recommons.common.models.kernel import FeatureKernel
 from recommons.common.models.options import STRICT, options_from_json, options_to_json
+from recommons.common.models.state import check_state
 from recommons.common.models.triangles import packed_size, scales, triangle, unpack
 from recommons.common.models.user_step import UserBatch, unit_user_vectors, user_batches
 from recommons.common.privacy.mechanism import BlockMechanism
@@ -152,6 +153,13 @@ class AlsModel:
         items = self._first_items(done) if len(done) == 1 else self._next_items(done)
         return {"items": items, "ridge": user_ridge(items)}
 
+    def state_shapes(self, round_index: int) -> Mapping[str, tuple[int, ...]]:
+        """V, shape ``(m, d)``, and the ridge, shape ``(d, d)``; nothing in round 0."""
+        dim = self.options.dim
+        return (
+            {} if round_index == 0 else {"items": (len(self.catalogue), dim), "ridge": (dim, dim)}
+        )
+
     def contribute(
         self,
         round_index: int,
@@ -160,6 +168,7 @@ class AlsModel:
         blocks: tuple[BlockMechanism, ...],
     ) -> Mapping[str, Integers]:
         """The exact integer sums over a site's users; see `FederatedModel.contribute`."""
+        check_state(state, self.state_shapes(round_index))
         totals = {block.name: np.zeros(block.size, np.int64) for block in blocks}
         by_name = {block.name: block for block in blocks}
         for batch in user_batches(users):

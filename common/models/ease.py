@@ -116,6 +116,10 @@ class EaseModel:
         """Nothing: a user's contribution depends on the user alone."""
         return {}
 
+    def state_shapes(self, round_index: int) -> Mapping[str, tuple[int, ...]]:
+        """Nothing."""
+        return {}
+
     def contribute(
         self,
         round_index: int,

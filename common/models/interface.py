@@ -113,6 +113,14 @@ class FederatedModel(Protocol):
         """
         ...
 
+    def state_shapes(self, round_index: int) -> Mapping[str, tuple[int, ...]]:
+        """Names and shapes of the arrays, all float64, that `public_state` has for a round.
+
+        Sites refuse anything else before they compute: a state of another shape could move a
+        user's contribution beyond its bound, or fail for some users only.
+        """
+        ...
+
     def contribute(
         self,
         round_index: int,

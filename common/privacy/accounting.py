@@ -119,7 +119,7 @@ def cost_of(event: GaussianSumRelease, reading: Reading = Reading.PLANNED) -> Co
             "privacy/unsupported-sampling",
             f"block {event.block!r} of round {event.round} was sampled; required: no sampling",
         )
-    if event.noise_stddev == 0:
+    if event.noise_stddev == 0 or math.isinf(event.clip):  # no noise, or no bound to hide behind
         return Cost(mu_squared=math.inf, rho=math.inf)
     shares = reading.shares(event)
     sensitivity = float(event.sensitivity * event.max_sites_per_person)

@@ -130,7 +130,11 @@ KINDS: Mapping[str, tuple[Fields, Fields]] = MappingProxyType(
             },
         ),
         "sum": ({**_ATTEMPT, "sum": _HASH}, {"events": _EVENTS}),
-        "round-aborted": ({**_ATTEMPT, "code": _matching(_CODE)}, {"reason": _text}),
+        "round-aborted": (
+            {**_ATTEMPT, "code": _matching(_CODE)},
+            # The events that were charged: none where no vector was asked for.
+            {"reason": _text, "events": _EVENTS},
+        ),
         "model-released": (
             {**_RUN, "model": _HASH, "plan": _HASH, **_GUARANTEE},
             {"accountant": _NAME},

@@ -14,7 +14,11 @@ def quorum(sites: int, colluding: int) -> int:
 
 
 def least_survivors(sites: int, colluding: int) -> int:
-    """The smallest permitted M, ``max(q, c + 2)``; N - M dropouts can then be tolerated."""
+    """The smallest permitted M, ``max(q, c + 2)``; N - M dropouts can then be tolerated.
+
+    With c at most N - 2, q is never below c + 2: the second bound is written because privacy
+    rests on it (a sum hides one honest site behind another), whatever the quorum may become.
+    """
     return max(quorum(sites, colluding), colluding + 2)
 
 

@@ -105,7 +105,7 @@ def _founded(folder: Path, wish: Wish) -> Found:
         return make_plan(model, dataset.catalogue, roster, declared, wish, specs)
 
     own_users = {site: np.array([place]) for place, site in enumerate(SITES)}
-    return found_federation(folder, dataset, own_users, plan, simulated_policy(wish))
+    return found_federation(folder, dataset, own_users, declared, plan, simulated_policy(wish))
 
 
 def _known_federation_key(found: Found) -> SigningIdentity:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from recommons.common.data.dataset import Dataset
 from recommons.common.models.release import ReleaseMetadata
 from recommons.common.plan import Plan
-from recommons.common.privacy.accounting import account, cost_of
+from recommons.common.privacy.accounting import account, cost_of, epsilon_of
 from recommons.common.privacy.accounting import epsilon as epsilon_of_events
-from recommons.common.privacy.calibration import noise_price, reserved_events
+from recommons.common.privacy.calibration import noise_price
 from recommons.common.privacy.crosschecks import cross_checks
 from recommons.common.privacy.events import GaussianSumRelease, Reading
 from recommons.server.training import TrainingResult
@@ -127,14 +127,13 @@ def _privacy(plan: Plan, training: TrainingResult) -> PrivacyFigures:
     events = [event for released in training.events for event in released]
     private, delta = plan.privacy.epsilon is not None, plan.privacy.delta
     cohort = plan.noise_cohort()
-    reserved = reserved_events(plan.specs(), cohort, plan.privacy.spare_attempts)
     headline = account(events, delta)
     return PrivacyFigures(
         unit=headline.unit,
         neighbours=headline.neighbours,
         epsilon=_finite(headline.epsilon),
         delta=delta if private else None,
-        epsilon_reserved=_finite(epsilon_of_events(reserved, delta)),
+        epsilon_reserved=_finite(epsilon_of(plan.reserved(), delta)),
         target_epsilon=plan.privacy.epsilon,
         min_survivors=plan.privacy.min_survivors,
         colluding=plan.privacy.colluding,
@@ -167,7 +166,7 @@ def _releases(events: list[GaussianSumRelease], delta: float) -> tuple[Release, 
 def _secure_aggregation(run: RunFigures) -> SecureAggregationFigures:
     traffic, sites = run.training.traffic, len(run.plan.cohort)
     return SecureAggregationFigures(
-        rounds=len(run.training.events),
+        rounds=run.training.attempts - len(run.training.aborts),
         attempts=run.training.attempts,
         aborted=len(run.training.aborts),
         aborts=tuple(

@@ -34,6 +34,7 @@ def found(tmp_path: Path, tiny_data: Path) -> Callable[..., Found]:
             tmp_path / "run",
             dataset,
             users,
+            declared,
             make_plan_for=lambda roster: make_plan(
                 model, dataset.catalogue, roster, declared, wish, specs
             ),

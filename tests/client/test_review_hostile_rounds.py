@@ -18,7 +18,7 @@ from recommons.common.federation import sign_announcement
 from recommons.common.hashing import canonical_json
 from recommons.common.models.registry import build_model, model_from_settings
 from recommons.common.models.state import arrays_to_bytes
-from recommons.common.plan import Plan
+from recommons.common.plan import BlockPlan, Plan, RoundPlan
 from recommons.common.privacy.accounting import epsilon_of
 from recommons.common.privacy.calibration import worst_case
 from recommons.common.secagg.context import Context
@@ -90,10 +90,6 @@ def to_keys(found: Found, state: State) -> Callable[[], object]:
     return lambda: send("site-0", "shares", protocol.message_for("site-0"), round=1)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="only data types and finiteness of the public state are checked, never its shapes",
-)
 @pytest.mark.parametrize("name", sorted(wrong_states()))
 def test_a_public_state_of_another_shape_is_refused_before_anything_is_dealt(
     found: Make, name: str
@@ -119,23 +115,7 @@ def neighbours(site: Site) -> tuple[Interactions, Interactions]:
     return without, more
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name,
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="a one-column state is broadcast over the packed Gram block (norm √size·S)"
-                if name == "one column"
-                else "an item without a row raises IndexError for the users who have it alone",
-            ),
-        )
-        if name in ("one column", "a row short")
-        else name
-        for name in sorted(wrong_states())
-    ],
-)
+@pytest.mark.parametrize("name", sorted(wrong_states()))
 def test_no_public_state_moves_a_site_further_than_the_bound_or_fails_for_some_users_only(
     found: Make, name: str
 ) -> None:
@@ -161,10 +141,6 @@ def replaced(plan: Plan, **fields: Any) -> Plan:
     return Plan.from_bytes(canonical_json(plan.model_dump(mode="json") | fields))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="neither the plan nor the accountant refuses an infinite clip beside a finite ε",
-)
 def test_a_plan_for_unclipped_integers_under_a_finite_epsilon_is_refused(found: Make) -> None:
     made = found()
     with Site.open(made.sites["site-0"]) as site:
@@ -179,19 +155,17 @@ def test_a_plan_for_unclipped_integers_under_a_finite_epsilon_is_refused(found: 
             "clamp": 1000,
             "noise_stddev": 4.0,
         }
-        plan = replaced(
-            made.coordinator.plan,
-            model={"name": "ease", "settings": dict(exact.settings())},
-            rounds=[{"ring_bits": 32, "blocks": [block]}],
-        )
-        with pytest.raises(RecommonsError):
-            check_mechanism(site, plan)
+        spec = RoundPlan(ring_bits=32, blocks=(BlockPlan(**block),))
+        cost = worst_case([spec.spec()], made.coordinator.plan.noise_cohort(), 0)
+        assert epsilon_of(cost, 1e-5) == math.inf
+        with pytest.raises(RecommonsError, match="have no clip"):
+            replaced(
+                made.coordinator.plan,
+                model={"name": "ease", "settings": dict(exact.settings())},
+                rounds=[spec.model_dump(mode="json")],
+            )
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="reserved_events ranks rounds by μ², which is infinite wherever zCDP is the headline",
-)
 def test_spare_attempts_are_priced_at_the_costliest_round_under_every_accountant(
     found: Make,
 ) -> None:

@@ -55,7 +55,6 @@ from recommons.client.store import SiteStore
 store = SiteStore(Path(sys.argv[1]))
 with store.transaction() as t:
     store.use_context(t, context=b"one", run_id=b"r" * 16, round=0, attempt=0)
-    store.charge(t, b"one")
     store.set_reply(t, context=b"one", step="masked", request=b"h", reply=b"bytes")
     store.add_line(t, 0, b"line")
 os.kill(os.getpid(), signal.SIGKILL)
@@ -70,7 +69,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         store.add_run(t, RUN, b"plan")
         record = store.run(t, RUN)
     assert record is not None
-    assert record.charged == {0: 1}
+    assert record.opened == {0: 1}
 
 
 def test_erased_secrets_are_not_in_the_file(tmp_path: Path) -> None:

@@ -26,10 +26,9 @@ def test_no_changed_byte_gives_the_same_envelope(envelope: Envelope, data: st.Da
     raw[place] ^= data.draw(st.integers(1, 255))
     try:
         changed = Envelope.from_bytes(bytes(raw))
-    except InvalidInput as error:
-        assert error.code == "site/message"
-    else:
-        assert changed != envelope
+    except InvalidInput:
+        return
+    assert changed != envelope
 
 
 @pytest.mark.parametrize(

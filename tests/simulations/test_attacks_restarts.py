@@ -237,7 +237,7 @@ class Sites(RuleBasedStateMachine):
             with opened.store.transaction() as transaction:
                 run = opened.store.run(transaction, self.stage.run_id)
             assert run is not None
-            assert run.charged.get(0, 0) >= charged[site]
+            assert run.opened.get(0, 0) >= charged[site]
 
     @invariant()
     def at_most_one_attempt_holds_secrets_at_a_site(self) -> None:

@@ -1,6 +1,7 @@
 """Messages are read once, strictly, and have one encoding; and they are small."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -118,6 +119,32 @@ def test_fields_out_of_bounds_are_refused(
     with pytest.raises(ProtocolAbort) as caught:
         PARSERS[kind](good[:place] + field + good[place + len(field) :])
     assert caught.value.code == "secagg/malformed"
+
+
+def malformed(kind: MessageKind, message: Message) -> None:
+    with pytest.raises(ProtocolAbort) as caught:
+        PARSERS[kind](message.to_bytes())
+    assert caught.value.code == "secagg/malformed"
+
+
+def test_well_formed_messages_beyond_the_bounds_are_refused(
+    sent: dict[MessageKind, bytes],
+) -> None:
+    keys = messages.Keys.from_bytes(sent[MessageKind.KEYS])
+    assert PARSERS[MessageKind.KEYS](replace(keys, spec=bytes(2**20)).to_bytes())
+    malformed(MessageKind.KEYS, replace(keys, spec=bytes(2**20 + 1)))
+    certificate = messages.Certificate.from_bytes(sent[MessageKind.CERTIFICATE])
+    fine = replace(certificate, annex=bytes(2**20))
+    assert PARSERS[MessageKind.CERTIFICATE](fine.to_bytes()) == fine
+    malformed(MessageKind.CERTIFICATE, replace(certificate, annex=bytes(2**20 + 1)))
+    inbox = messages.Inbox.from_bytes(sent[MessageKind.INBOX])
+    deep = tuple(replace(entry, path=bytes(32 * 13)) for entry in inbox.entries)
+    malformed(MessageKind.INBOX, replace(inbox, levels=13, entries=deep))
+    reveal = messages.Reveal.from_bytes(sent[MessageKind.REVEAL])
+    more = SiteSet(reveal.dealers.size, reveal.dealers.bits)
+    fewer = more.without(0)
+    openings = reveal.openings[49:]
+    malformed(MessageKind.REVEAL, replace(reveal, dealers=fewer, survivors=more, openings=openings))
 
 
 @pytest.mark.parametrize(("sites", "colluding"), [(3, 0), (8, 1), (24, 5)])
