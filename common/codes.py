@@ -181,7 +181,7 @@ _SITE: dict[str, str] = {
 _RUN: dict[str, str] = {
     "run/settings": "Correct the named option or key; `recommons simulate --help` lists them all.",
     "bench/run": "Run the same `recommons simulate` by itself to see where it fails.",
-    "run/interrupted": "Nothing to do: the process ended during this attempt, which counts as spent.",
+    "run/interrupted": "Nothing to do: the process ended in this attempt, which counts as spent.",
     "run/attempts": "Plan more spare attempts, lower min_survivors, or bring the sites back.",
     "run/sites": "Wait until the sites of the cohort are connected, or plan a smaller cohort.",
     "run/refused": "Read each site's named refusal and change the plan or the site's policy.",

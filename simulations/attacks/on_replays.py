@@ -82,12 +82,14 @@ def _certificate_again(stage: Stage) -> Ended:
 
 
 def _old_state(stage: Stage) -> Ended:
-    """A database of before the round: the target draws new keys for a context it has used.
+    """A whole folder of before the round: the target draws new keys for a context it has used.
 
+    (An old database beside a newer ledger is noticed on opening: ``site/old-backup``.)
     It does not know, but its peers do: they have dealt for its first keys and take no others.
     """
     backup = stage.backup(TARGET)
     stage.before("sign")
+    (stage.found.sites[TARGET] / "ledger.jsonl").unlink()
     stage.restore(TARGET, backup)
     again = stage.protocol()
     for site in stage.plan.cohort:
@@ -145,7 +147,7 @@ ATTACKS = (
         does="declares the run finished, then shows the certificate",
         gains="shares from a site whose ledger says that the run is over",
         rule="the round's secrets are erased when it ends",
-        code="site/step-order",
+        code="site/run-ended",
         before="reveal",
     ),
     _attack(

@@ -137,8 +137,7 @@ def guarantee_sentence(report: Report) -> str:
     return (
         f"Whether or not {who} changes the probability of anything that the coordinator or a "
         f"reader of the model could see by at most a factor e^ε = {factor_text(privacy.epsilon)} "
-        f"(ε = {epsilon_text(privacy.epsilon)}), except with probability "
-        f"δ = {small_text(privacy.delta)}, as long as every sum had at least "
+        f"(ε = {epsilon_text(privacy.epsilon)}) and an added δ = {small_text(privacy.delta)}, as long as every sum had at least "
         f"M = {privacy.min_survivors} sites of which at most c = {privacy.colluding} withheld "
         "their noise."
     )
@@ -159,7 +158,7 @@ def reserved_sentence(report: Report) -> str:
     released, reserved = epsilon_text(privacy.epsilon), epsilon_text(privacy.epsilon_reserved)
     if released == reserved:
         return f"All of the reserved ε = {reserved} was spent."
-    return f"Released: ε = {released}. Reserved, for every permitted attempt: ε = {reserved}."
+    return f"Spent: ε = {released}. Reserved, for every permitted attempt: ε = {reserved}."
 
 
 def guess_sentence(report: Report) -> str:

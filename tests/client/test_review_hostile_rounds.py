@@ -147,7 +147,7 @@ def test_a_plan_for_unclipped_integers_under_a_finite_epsilon_is_refused(found: 
         figures = made.coordinator.plan.figures()
         figures = dataclasses.replace(figures, epsilon=math.inf)  # which makes `ease` exact
         exact = build_model("ease", site.catalogue, figures)
-        block = {
+        block: dict[str, Any] = {
             "name": "gram",
             "size": exact.rounds()[0][0].size,
             "clip": None,

@@ -51,7 +51,7 @@ def test_privacy_takes_one_sentence_with_its_terms(make_document: Make) -> None:
     for part in ("any one user", "ε=7.79", "δ=10⁻⁶", "M=7", "c=1", "one user added or removed"):
         assert part in told
     assert "times as wide as it would be" in told
-    assert "Released: ε=7.79. Reserved, for every permitted attempt: ε=8." in told
+    assert "Spent: ε=7.79. Reserved, for every permitted attempt: ε=8." in told
 
 
 def test_without_noise_the_summary_says_so(make_document: Make) -> None:
