@@ -5,6 +5,7 @@ import resource
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from recommons.common.data.dataset import Dataset
 from recommons.common.models.release import ReleaseMetadata
@@ -58,6 +59,11 @@ class RunFigures:
     version: str
     command: str
 
+    @cached_property
+    def privacy(self) -> PrivacyFigures:
+        """What is guaranteed; the cross-checks by other accountants take seconds."""
+        return _privacy(self.plan, self.training)
+
 
 def gather_report(run: RunFigures, seconds_by_stage: Mapping[str, float], seconds: float) -> Report:
     """The report of a run."""
@@ -85,7 +91,7 @@ def gather_report(run: RunFigures, seconds_by_stage: Mapping[str, float], second
             popularity=_metrics(ways["popularity"]),
             ease_centralised=None if central is None else _metrics(central),
         ),
-        privacy=_privacy(run.plan, run.training),
+        privacy=run.privacy,
         secure_aggregation=_secure_aggregation(run),
         sites=tuple(_site(run, site) for site in run.plan.cohort),
         seconds=seconds,
@@ -106,7 +112,7 @@ def release_metadata(run: RunFigures) -> ReleaseMetadata:
         titles=catalogue.titles,
         plan_hash=run.plan.hash().hex(),
         features=tuple(column.name for column in catalogue.features),
-        privacy=_privacy(run.plan, run.training).model_dump(mode="json"),
+        privacy=run.privacy.model_dump(mode="json"),
         catalogue_assumed_public=catalogue.inferred,
     )
 

@@ -16,10 +16,13 @@ from rich.console import Console
 from recommons.client.release_files import read_release
 from recommons.client.sources import read_histories
 from recommons.common.data.catalogue_document import catalogue_from_bytes
+from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput, RecommonsError
 from recommons.common.models.registry import model_from_settings
+from recommons.common.models.scoring import GlobalModel
 from recommons.common.privacy.ledger import Entry, split_lines, verify_chain
 from recommons.server.folder import CoordinatorFolder
+from recommons.server.training import noisy_sums
 from recommons.simulations.progress import open_display
 from recommons.simulations.report.schema import Report, parse_report
 from recommons.simulations.settings import SimulationSettings
@@ -49,6 +52,16 @@ def contexts(folder: Path) -> list[str]:
     return [e.body["context"] for e in entries(folder, "coordinator") if e.kind == "round-opened"]
 
 
+def pooled(parts: list[Interactions]) -> Interactions:
+    rows, items, start = [], [], 0
+    for part in parts:
+        rows.append(np.repeat(np.arange(part.n_users), np.diff(part.indptr)) + start)
+        items.append(part.indices)
+        start += part.n_users
+    sizes = {"n_users": start, "n_items": parts[0].n_items}
+    return Interactions.from_pairs(np.concatenate(rows), np.concatenate(items), **sizes)
+
+
 @pytest.fixture(scope="module")
 def private_run(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("private")
@@ -75,8 +88,7 @@ def test_without_noise_every_secure_sum_is_the_plain_sum_of_the_sites_integers(
         site: read_histories(exact_run / "sites" / site / "events.parquet", catalogue)
         for site in plan.cohort
     }
-    from recommons.server.training import noisy_sums
-
+    everyone = pooled([histories.interactions for histories in own.values()])
     done: list[Any] = []
     for number, spec in enumerate(plan.specs()):
         opened, survivors = coordinator.load_sum(number, sums[number]["sum"])
@@ -87,7 +99,35 @@ def test_without_noise_every_secure_sum_is_the_plain_sum_of_the_sites_integers(
             for block, place in spec.slices():
                 expected[place] += parts[block.name]
         np.testing.assert_array_equal(opened, expected)
+        central = model.contribute(number, state, everyone, spec.blocks)
+        np.testing.assert_array_equal(
+            opened, np.concatenate([central[block.name] for block in spec.blocks])
+        )
         done.append(noisy_sums(spec, opened, survivors))
+
+
+def test_federated_ease_without_noise_is_ease_on_the_pooled_data(
+    tiny_data: Path, tmp_path: Path
+) -> None:
+    """Steck (2019), eq. 8, written out with NumPy on everyone's events."""
+    run(settings(tiny_data, model="ease", dim=None, epsilon="inf"), tmp_path)
+    release, _ = read_release(tmp_path / "model")
+    coordinator = CoordinatorFolder.open(tmp_path / "coordinator")
+    everyone = pooled(
+        [
+            read_histories(
+                tmp_path / "sites" / site / "events.parquet", coordinator.catalogue
+            ).interactions
+            for site in coordinator.plan.cohort
+        ]
+    )
+    history = everyone.matrix(np.float64).toarray()
+    ridge = coordinator.plan.model.settings["ridge"]
+    inverse = np.linalg.inv(history.T @ history + ridge * np.eye(history.shape[1]))
+    weights = -inverse / np.diagonal(inverse)
+    np.fill_diagonal(weights, 0)
+    scores = GlobalModel(release=release).scorer.score(everyone)
+    np.testing.assert_allclose(scores, history @ weights, atol=1e-6)
 
 
 def test_the_report_holds_what_was_asked_and_what_was_spent(private_run: Path) -> None:

@@ -141,10 +141,9 @@ def test_well_formed_messages_beyond_the_bounds_are_refused(
     deep = tuple(replace(entry, path=bytes(32 * 13)) for entry in inbox.entries)
     malformed(MessageKind.INBOX, replace(inbox, levels=13, entries=deep))
     reveal = messages.Reveal.from_bytes(sent[MessageKind.REVEAL])
-    more = SiteSet(reveal.dealers.size, reveal.dealers.bits)
-    fewer = more.without(0)
-    openings = reveal.openings[49:]
-    malformed(MessageKind.REVEAL, replace(reveal, dealers=fewer, survivors=more, openings=openings))
+    fewer, more, openings = reveal.dealers.without(0), reveal.dealers, reveal.openings[49:]
+    wrong = replace(reveal, dealers=fewer, survivors=more, openings=openings)
+    malformed(MessageKind.REVEAL, wrong)
 
 
 @pytest.mark.parametrize(("sites", "colluding"), [(3, 0), (8, 1), (24, 5)])
