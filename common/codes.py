@@ -99,7 +99,6 @@ _SECAGG: dict[str, str] = {
     "does not do that: report it to the federation.",
     "secagg/second-certificate": "Two certificates came for one context. An honest coordinator "
     "does not do that: report it to the federation.",
-    "secagg/superseded": "A new attempt of the round has begun; nothing is to be done.",
     "secagg/reveal-share": "The site revealed another share than it had accepted: ask its operator "
     "what runs there.",
     "secagg/too-few-shares": "Too few sites stayed until the end to open the sum: retry.",
