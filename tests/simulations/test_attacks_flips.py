@@ -69,13 +69,13 @@ def test_a_bit_flipped_on_the_way_to_a_site_ends_the_attempt_there(
         message = stage.honest.message_for(TARGET)
         before = stage.backup(TARGET)
         database = stage.found.sites[TARGET] / "site.db"
+        ledger = stage.found.sites[TARGET] / "ledger.jsonl"
+        lines = ledger.read_bytes()
         for field in fields(message):
             for bit, changed in flipped(message, 1, field):
                 place = f"{field.name}, bit {bit}"
                 try:
                     reply = stage.ask(TARGET, exchange, changed)
-                except InvalidInput:
-                    assert field.name == "public state", place
                 except ProtocolAbort:
                     assert not stage.holds_state(TARGET), place
                 else:
@@ -83,6 +83,7 @@ def test_a_bit_flipped_on_the_way_to_a_site_ends_the_attempt_there(
                     code = stage.resumed(stage.honest).receive(TARGET, reply)
                     assert code == "secagg/signature", place
                 database.write_bytes(before)
+                ledger.write_bytes(lines)  # or the site would notice that its database is old
         assert stage.revealed() == ()
         assert finished(stage, stage.honest) == "exact"
 
