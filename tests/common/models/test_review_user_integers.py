@@ -8,6 +8,7 @@ import pytest
 
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
+from recommons.common.errors import InvalidInput
 from recommons.common.models.interface import Arrays, FederatedModel, PublicFigures
 from recommons.common.models.registry import build_model
 from recommons.common.models.user_step import unit_user_vectors, user_batches
@@ -70,12 +71,24 @@ def states() -> dict[str, Arrays]:
     }
 
 
-CASES: list[tuple[str, int, str]] = [("als", 0, "plain"), ("ease", 0, "plain")]
-CASES += [("als", 1, state) for state in states()]
+OTHER_TYPES = ("single precision", "integers", "largest integers")
+CASES: list[tuple[str, int, str]] = [("als", 0, "none"), ("ease", 0, "none")]
+CASES += [("als", 1, state) for state in states() if state not in OTHER_TYPES]
+
+
+def state_of(name: str) -> Arrays:
+    return {} if name == "none" else states()[name]
+
+
+@pytest.mark.parametrize("state", OTHER_TYPES)
+def test_a_state_of_another_type_is_refused_before_any_user_is_read(state: str) -> None:
+    contribute = contributor("als", 1, state)
+    with pytest.raises(InvalidInput, match="public state"):
+        contribute(make_users().take(np.array([], np.int64)))
 
 
 def contributor(name: str, round_: int, state: str) -> Callable[[Interactions], Integers]:
-    chosen, given = model(name), states()[state]
+    chosen, given = model(name), state_of(state)
     spec = blocks(chosen, round_, 2**20 + 7)
 
     def contribute(users: Interactions) -> Integers:
@@ -122,7 +135,7 @@ def test_no_users_integers_exceed_the_bound_whatever_the_public_state(
     spec = blocks(chosen, round_, sensitivity)
     for user in range(USERS):
         row = users.take(np.array([user]))
-        for key, values in chosen.contribute(round_, states()[state], row, spec).items():
+        for key, values in chosen.contribute(round_, state_of(state), row, spec).items():
             exact = values.astype(object)
             assert int((exact * exact).sum()) <= sensitivity**2, (key, user)
             if not len(row.indices):
