@@ -139,12 +139,15 @@ def _item_table(
 
 
 def _extra_columns(path: Path, label: str) -> pl.DataFrame:
-    """Genres, rating by age, people and plot; roles in brackets after a name are dropped."""
+    """Rating by age, people and plot; roles in brackets after a name are dropped.
+
+    Title, year and genres are those of ``movies.dat`` again, under other names: twice the same
+    column would count twice in the kernel of features.
+    """
     rows = {
         cells[0]: (
             cells[0],
             _listed(cells[3], "|"),
-            _listed(cells[5], ","),
             _listed(cells[6], ","),
             _listed(cells[7], ","),
             _listed(cells[8], ","),
@@ -152,9 +155,7 @@ def _extra_columns(path: Path, label: str) -> pl.DataFrame:
         )
         for _, cells in _rows(path, label, "::", _EXTRA_CELLS, "utf-8")
     }
-    lists = dict.fromkeys(
-        ("mpaa", "genres_more", "director", "writer", "cast"), pl.List(pl.String())
-    )
+    lists = dict.fromkeys(("mpaa", "director", "writer", "cast"), pl.List(pl.String()))
     schema = {ITEM: pl.String(), **lists, "plot": pl.String()}
     return pl.DataFrame(list(rows.values()), schema=schema, orient="row")
 
