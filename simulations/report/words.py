@@ -138,8 +138,8 @@ def guarantee_sentence(report: Report) -> str:
         f"Whether or not {who} changes the probability of anything that the coordinator or a "
         f"reader of the model could see by at most a factor e^ε = {factor_text(privacy.epsilon)} "
         f"(ε = {epsilon_text(privacy.epsilon)}) and an added δ = {small_text(privacy.delta)}, "
-        f"as long as every sum had at least M = {privacy.min_survivors} sites of which at most c = {privacy.colluding} withheld "
-        "their noise."
+        f"as long as every sum had at least M = {privacy.min_survivors} sites of which at most "
+        f"c = {privacy.colluding} withheld their noise."
     )
 
 
