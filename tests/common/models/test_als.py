@@ -3,16 +3,20 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput
+from recommons.common.models import als
 from recommons.common.models.als import AlsModel, AlsSettings
 from recommons.common.models.interface import NoisySum, PublicFigures
 from recommons.common.models.registry import model_from_settings
+from recommons.common.models.user_step import UserBatch
 from recommons.common.privacy.mechanism import BlockMechanism
 
+Floats = npt.NDArray[np.float64]
 Mechanisms = Callable[..., tuple[BlockMechanism, ...]]
 Done = tuple[Mapping[str, NoisySum], ...]
 
@@ -155,3 +159,24 @@ def test_settings_that_make_no_model_are_refused(
     with pytest.raises(InvalidInput) as caught:
         model_from_settings("als", settings | change, catalogue)
     assert caught.value.code == "model/settings"
+
+
+def test_a_users_integers_stay_in_bounds_even_if_the_users_vector_were_too_long(
+    catalogue: Catalogue,
+    users: Interactions,
+    mechanisms: Mechanisms,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The bound is the quantiser's, counting each value once for every item it is added to."""
+
+    def too_long(batch: UserBatch, items: Floats, ridge: Floats) -> Floats:
+        return np.full((len(batch.lengths), items.shape[1]), 3.0)
+
+    monkeypatch.setattr(als, "unit_user_vectors", too_long)
+    model, sensitivity = small(catalogue), 1000
+    state = {"items": np.ones((len(catalogue), 4)), "ridge": np.eye(4)}
+    blocks = mechanisms(model.rounds()[1], sensitivity)
+    for row in range(users.n_users):
+        sums = model.contribute(1, state, users.take(np.array([row])), blocks)
+        for values in sums.values():
+            assert int((values.astype(object) ** 2).sum()) <= sensitivity**2
