@@ -1,6 +1,6 @@
 """Steps 5 and 9 at a site: the masks on its vector, and the choice of shares to reveal."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from recommons.common.secagg.derivation import (
     OPENING_BYTES,
@@ -10,7 +10,7 @@ from recommons.common.secagg.derivation import (
     self_mask_key,
 )
 from recommons.common.secagg.phases import Collected, Signed
-from recommons.common.secagg.prg import Mask, add_masks_in_parts, worthwhile_parts
+from recommons.common.secagg.prg import Mask, add_masks, worthwhile_threads
 from recommons.common.secagg.ring import RingVector
 
 __all__ = ["add_site_masks", "chosen_openings", "pair_sign"]
@@ -23,18 +23,15 @@ def pair_sign(own: int, other: int) -> int:
 
 def add_site_masks(words: RingVector, *, phase: Collected, own: int, workers: int) -> None:
     """Adds ``PRG(b) + Σ_{j ∈ U2} ±PRG(s_ij)`` in place."""
-    dealers = list(phase.dealers)
-    parts = worthwhile_parts(words, len(dealers), workers)
-    add_masks_in_parts(
-        words, [_site_masks(phase, own, dealers[start::parts]) for start in range(parts)]
-    )
+    threads = worthwhile_threads(words, len(phase.dealers), workers)
+    add_masks(words, _site_masks(phase, own), threads=threads)
 
 
-def _site_masks(phase: Collected, own: int, dealers: Sequence[int]) -> Iterator[Mask]:
-    """The mask that `own` shares with each of these dealers; with itself, its self-mask."""
+def _site_masks(phase: Collected, own: int) -> Iterator[Mask]:
+    """The mask that `own` shares with each dealer; with itself, its self-mask."""
     full, mask_keys = phase.agreement.full, phase.agreement.mask_keys
     private = private_key(phase.mask_private)
-    for j in dealers:
+    for j in phase.dealers:
         if j == own:
             yield self_mask_key(phase.seed, full, own), 1
         else:

@@ -1,6 +1,6 @@
 """Step 9 at the coordinator: shares checked and attributed, secrets recovered, masks removed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from recommons.common.errors import ProtocolAbort
@@ -16,7 +16,7 @@ from recommons.common.secagg.derivation import (
     share_commitment,
 )
 from recommons.common.secagg.masking import pair_sign
-from recommons.common.secagg.prg import Mask, add_masks_in_parts, worthwhile_parts
+from recommons.common.secagg.prg import Mask, add_masks, worthwhile_threads
 from recommons.common.secagg.ring import RingVector
 from recommons.common.secagg.sets import SiteSet
 from recommons.common.secagg.shamir import PRIME, SHARE_BYTES, combine, lagrange_weights
@@ -82,18 +82,10 @@ class Recovery:
                 its commitments but not its secret (``secagg/dealer-fault``).
         """
         secrets = dict(self._secrets(reveals))
-        dropped, survivors = list(self.dealers - self.survivors), list(self.survivors)
-        masks = len(dropped) * len(survivors) + len(survivors)
-        parts = worthwhile_parts(words, masks, workers)
-        # A dropped site means a mask for every survivor, a survivor one: each part gets its share
-        # of both.
-        add_masks_in_parts(
-            words,
-            [
-                self._masks(secrets, dropped[start::parts] + survivors[start::parts])
-                for start in range(parts)
-            ],
-        )
+        dropped = len(self.dealers - self.survivors)
+        masks = (dropped + 1) * len(self.survivors)
+        threads = worthwhile_threads(words, masks, workers)
+        add_masks(words, self._masks(secrets), threads=threads)
 
     def _secrets(self, reveals: Mapping[int, Reveal]) -> Iterator[tuple[int, bytes]]:
         responders = sorted(reveals)[: self.threshold]
@@ -122,10 +114,10 @@ class Recovery:
             f"the shares dealt by site {self._name(dealer)} do not give the secret it committed to",
         )
 
-    def _masks(self, secrets: Mapping[int, bytes], dealers: Sequence[int]) -> Iterator[Mask]:
-        """What undoes these dealers' masks: of a survivor its own, of a dropped site all others."""
+    def _masks(self, secrets: Mapping[int, bytes]) -> Iterator[Mask]:
+        """What undoes the dealers' masks: of a survivor its own, of a dropped site all others."""
         full, mask_keys = self.agreement.full, self.agreement.mask_keys
-        for dealer in dealers:
+        for dealer in self.dealers:
             if dealer in self.survivors:
                 yield self_mask_key(secrets[dealer], full, dealer), -1
                 continue

@@ -22,8 +22,6 @@ RING_WIDTHS = tuple(range(8, 65, 8))
 """Whole bytes a coordinate, in bits."""
 
 _MAX_SIZE = 1 << 31
-# Values converted at a time: 256 KiB of float64, in a core's second-level cache.
-_CHUNK_VALUES = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -75,39 +73,6 @@ class Ring:
             )
         return values.astype(self.dtype, copy=True)
 
-    def quantize(self, values: npt.NDArray[np.float64], *, step: float, clamp: int) -> RingVector:
-        """Real coordinates as ring words: multiples of a step, truncated toward zero, clamped.
-
-        For a vector that exists in real numbers only. A user's own contribution goes through
-        `privacy.quantization`, which bounds its norm; this bounds coordinates.
-
-        Args:
-            values: float64, shape ``(n,)``. A NaN becomes zero.
-            step: The real value of 1, positive.
-            clamp: B: words stand for integers from -B to B; at most 2^(k-1) - 1, and 2^53.
-
-        Raises:
-            InvalidInput: An argument outside these bounds.
-        """
-        if values.dtype != np.float64 or values.ndim != 1:
-            raise InvalidInput("secagg/vector", "values must be one-dimensional float64")
-        if not 0 < step < float("inf") or not 1 <= clamp < min(1 << (self.bits - 1), 1 << 53):
-            raise InvalidInput(
-                "input/argument", f"step {step} and clamp {clamp} do not fit {self.bits} bits"
-            )
-        words = self.zeros(values.size)
-        signed = words.view(f"<i{words.itemsize}")
-        room = np.empty(min(values.size, _CHUNK_VALUES))
-        with np.errstate(over="ignore", invalid="ignore"):
-            for start in range(0, values.size, _CHUNK_VALUES):
-                part = values[start : start + _CHUNK_VALUES]
-                real = np.divide(part, step, out=room[: part.size])
-                np.clip(real, -clamp, clamp, out=real)
-                if np.isnan(real.max()):  # the largest is NaN if any is
-                    real[np.isnan(real)] = 0
-                signed[start : start + _CHUNK_VALUES] = real
-        return words
-
     def reduce(self, words: RingVector) -> RingVector:
         """The words modulo 2^k."""
         if self.width == self.dtype.itemsize:
@@ -122,12 +87,15 @@ class Ring:
         centred: npt.NDArray[np.int64] = ((words << spare).view(signed) >> spare).astype(np.int64)
         return centred
 
-    def encode(self, words: RingVector) -> bytes:
-        """The wire bytes: k/8 bytes a coordinate, little-endian."""
-        data = np.ascontiguousarray(words, self.dtype)
-        if self.width == data.itemsize:
-            return data.tobytes()
-        return data.view(np.uint8).reshape(-1, data.itemsize)[:, : self.width].tobytes()
+    def encode(self, words: RingVector) -> memoryview:
+        """The wire bytes: k/8 bytes a coordinate, little-endian.
+
+        Where the widths agree they are a read-only view on the words, not a copy.
+        """
+        data = np.ascontiguousarray(words, self.dtype).view(np.uint8)
+        if self.width != self.dtype.itemsize:
+            data = data.reshape(-1, self.dtype.itemsize)[:, : self.width].ravel()
+        return data.data.toreadonly()
 
     def decode(self, data: bytes | memoryview) -> RingVector:
         """Words from wire bytes (a read-only view on them where the widths agree).

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from recommons.common.errors import RecommonsError
 from recommons.common.secagg.derivation import pair_mask_key, private_key, public_key
-from recommons.common.secagg.prg import Mask, add_masks_in_parts
+from recommons.common.secagg.prg import Mask, add_masks
 
 __all__ = ["ExpansionCost", "measure_expansion"]
 
@@ -122,7 +122,7 @@ _Measured = tuple[_Sum, float, float, float]
 def _in_threads(job: _Job, workers: int) -> _Measured:
     words = np.zeros(job.coordinates, np.uint32)
     wall, cpu = time.perf_counter(), time.process_time()
-    add_masks_in_parts(words, [job.masks(start, workers) for start in range(workers)])
+    add_masks(words, job.masks(0, 1), threads=workers)
     return words, time.perf_counter() - wall, time.process_time() - cpu, 0.0
 
 
@@ -162,7 +162,7 @@ def _fill(name: str, job: _Job, start: int, workers: int) -> float:
     cpu = time.process_time()
     memory = SharedMemory(name=name)
     try:
-        add_masks_in_parts(_row(memory, job.coordinates, start), [job.masks(start, workers)])
+        add_masks(_row(memory, job.coordinates, start), job.masks(start, workers))
     finally:
         memory.close()
     return time.process_time() - cpu

@@ -35,6 +35,8 @@ from flwr.supercore.primitives.asymmetric import (
 )
 
 from recommons.common.errors import RecommonsError
+from recommons.common.models.neural.integers import truncate
+from recommons.common.privacy.mechanism import BlockMechanism
 from recommons.common.secagg.agreement import Agreement
 from recommons.common.secagg.derivation import private_key, public_key
 from recommons.common.secagg.masking import add_site_masks
@@ -123,7 +125,7 @@ def _mask(repetitions: int) -> Row:
         mask = pseudo_rand_gen(key, _MODULUS, [(_SIZE,)])
         return parameters_mod(parameters_addition(vector, mask), _MODULUS)
 
-    samples = in_turn({"ours": lambda: add_masks(words, [key], [1]), "peer": peer}, repetitions)
+    samples = in_turn({"ours": lambda: add_masks(words, [(key, 1)]), "peer": peer}, repetitions)
     return _row(
         "mask_1e6",
         f"one mask from a 32-byte seed, added to {_SIZE:,} integers modulo 2^32",
@@ -136,10 +138,21 @@ def _site_step(repetitions: int) -> Row:
     cores = os.cpu_count() or 1
     masks, flower = _ours_with_peers(), _flower_with_peers()
 
-    def quantized() -> RingVector:
-        return _RING.quantize(values, step=2 * _CLIP / _LEVELS, clamp=_LEVELS // 2)
+    block = BlockMechanism(
+        name="update",
+        size=_SIZE,
+        clip=_CLIP,
+        sensitivity=_LEVELS // 2,  # so the grid is the peer's: 2 · clip / levels
+        clamp=_LEVELS // 2,
+        noise_stddev=0.0,
+    )
 
-    def ours(workers: int) -> bytes:
+    def quantized() -> RingVector:
+        words = _RING.zeros(_SIZE)
+        truncate(values, block, words.view(np.int32))
+        return words
+
+    def ours(workers: int) -> memoryview:
         words = quantized()
         masks(words, workers)
         return _RING.encode(words)
@@ -229,19 +242,18 @@ def _shamir(repetitions: int) -> Row:
 def _raw_aes(repetitions: int) -> Row:
     key, length = _drawn("raw"), _LONG * _RING.width
     words = _RING.zeros(_LONG)
-    keys = [_drawn("mask", i) for i in range(_PEERS + 1)]
-    signs = [1] * len(keys)
+    masks = [(_drawn("mask", i), 1) for i in range(_PEERS + 1)]
     reused = (1 << 17, -(-length // (1 << 17)))
     samples = in_turn(
         {
-            "ours": lambda: add_masks(words, keys, signs),
-            "ours, one mask": lambda: add_masks(words, keys[:1], signs[:1]),
+            "ours": lambda: add_masks(words, masks),
+            "ours, one mask": lambda: add_masks(words, masks[:1]),
             "raw, one call": _raw(key, length, 1),
             "raw, 128 KiB buffer": _raw(key, *reused),
         },
         repetitions,
     )
-    ours = len(keys) * length / samples["ours"].least / 1e9
+    ours = len(masks) * length / samples["ours"].least / 1e9
     peer = max(
         length / samples["raw, one call"].least / 1e9,
         reused[0] * reused[1] / samples["raw, 128 KiB buffer"].least / 1e9,
@@ -252,7 +264,7 @@ def _raw_aes(repetitions: int) -> Row:
         peer=peer,
         unit="GB/s",
         ratio=ours / peer,
-        work=f"keystream added to {_LONG:,} coordinates of 32 bits, {len(keys)} masks; the raw "
+        work=f"keystream added to {_LONG:,} coordinates of 32 bits, {len(masks)} masks; the raw "
         "cipher alone, the faster of one call on a buffer that long and calls on one of 128 KiB",
         samples=samples,
     )

@@ -33,7 +33,7 @@ def _mask(bits: int, sign: int) -> dict[str, Any]:
     ring, key = Ring(bits), drawn("mask", bits)
     before = [0, 1, -1, (1 << (bits - 1)) - 1, -(1 << (bits - 1))]
     words = ring.wrap(np.array(before, np.int64))
-    add_masks(words, [key], [sign])
+    add_masks(words, [(key, sign)])
     return {
         "key": key.hex(),
         "bits": bits,
@@ -48,7 +48,7 @@ def _mask(bits: int, sign: int) -> dict[str, Any]:
 def _long(bits: int) -> dict[str, Any]:
     ring, key, size = Ring(bits), drawn("long mask", bits), 40_000
     words = ring.zeros(size)
-    add_masks(words, [key], [1])
+    add_masks(words, [(key, 1)])
     # Around 2^16 bytes of keystream, where an implementation in chunks goes over to the next.
     edge = (1 << 16) // ring.dtype.itemsize
     chosen = (0, 1, edge - 1, edge, edge + 1, 2 * edge, size - 1)

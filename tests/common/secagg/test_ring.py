@@ -1,6 +1,5 @@
 """Z/2^k against plain Python integers."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -80,45 +79,3 @@ def test_the_wire_bytes_of_a_shape_are_its_encodings_length() -> None:
     for bits in WIDTHS:
         shape = VectorShape(size=7, bits=bits)
         assert len(shape.ring.encode(shape.ring.zeros(7))) == shape.wire_bytes == 7 * bits // 8
-
-
-@given(
-    st.sampled_from(WIDTHS),
-    st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=20),
-    st.sampled_from([2.0**-20, 0.5, 1.0, 3.0]),
-)
-def test_reals_become_clamped_multiples_truncated_toward_zero(
-    bits: int, values: list[float], step: float
-) -> None:
-    ring, clamp = Ring(bits), min(2 ** (bits - 1) - 1, 1000)
-    words = ring.quantize(np.array(values, np.float64), step=step, clamp=clamp)
-    expected = [
-        0 if math.isnan(v) else int(max(-clamp, min(clamp, v / step)))  # int truncates
-        for v in values
-    ]
-    assert ring.centre(words).tolist() == expected
-
-
-def test_reals_are_converted_beyond_one_chunk() -> None:
-    values = np.arange(-40_000, 40_000, dtype=np.float64) * 0.3
-    values[33_333] = math.nan
-    expected = np.trunc(values / 0.7)
-    expected[33_333] = 0
-    words = Ring(32).quantize(values, step=0.7, clamp=10**6)
-    assert np.array_equal(Ring(32).centre(words), expected)
-
-
-@pytest.mark.parametrize(
-    ("dtype", "step", "clamp"),
-    [
-        (np.float32, 1.0, 1),
-        (np.float64, 0.0, 1),
-        (np.float64, math.nan, 1),
-        (np.float64, math.inf, 1),
-        (np.float64, 1.0, 0),
-        (np.float64, 1.0, 128),
-    ],
-)
-def test_reals_that_cannot_be_represented_are_refused(dtype: Any, step: float, clamp: int) -> None:
-    with pytest.raises(InvalidInput):
-        Ring(8).quantize(np.zeros(3, dtype), step=step, clamp=clamp)

@@ -1,6 +1,7 @@
 """The integers of a summed block: sensitivity, and what rounding takes from the clip."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,6 +97,42 @@ def test_truncation_is_toward_zero_and_within_the_clamp() -> None:
     for wrong in (values.astype(np.float32), values[:5], values[None]):
         with pytest.raises(InvalidInput, match="values"):
             truncate(wrong, chosen)  # type: ignore[arg-type]
+
+
+@given(
+    st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=1, max_size=20),
+    st.sampled_from([2.0**-20, 0.5, 1.0, 3.0]),
+    st.sampled_from([1, 1000, 2**53 + 1, 2**63 - 1]),
+)
+def test_coordinates_are_clamped_multiples_toward_zero(
+    values: list[float], grid: float, clamp: int
+) -> None:
+    chosen = BlockMechanism(
+        name="update", size=len(values), clip=grid, sensitivity=1, clamp=clamp, noise_stddev=0.0
+    )
+    most = next(bound for bound in (clamp, clamp - 1, clamp - 1023) if float(bound) == bound)
+    expected = [
+        0 if math.isnan(v) else int(max(-most, min(most, v / grid)))  # int is toward zero
+        for v in values
+    ]
+    assert truncate(np.array(values), chosen).tolist() == expected
+
+
+def test_integers_go_where_they_are_wanted_beyond_one_chunk_too() -> None:
+    values = np.arange(-40_000, 40_000, dtype=np.float64) * 0.3
+    values[33_333] = math.nan
+    expected = np.trunc(values / 0.7)
+    expected[33_333] = 0
+    chosen = block(80_000, 1000, clip=700.0)
+    narrow = replace(chosen, clamp=10**6)
+    out = np.empty(80_000, np.int32)
+    assert truncate(values, narrow, out) is out
+    assert np.array_equal(out, expected)
+    assert np.array_equal(truncate(values, chosen), expected)
+    with pytest.raises(InvalidInput, match="out"):
+        truncate(values, chosen, out)  # its clamp is beyond int32
+    with pytest.raises(InvalidInput, match="out"):
+        truncate(values, narrow, out[:-1])
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=60), st.integers(0, 1000))
