@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recommons.common.errors import RecommonsError
+from recommons.simulations.benchmarks.results_folder import writable_file
 
 __all__ = ["measure_quality"]
 
@@ -34,8 +35,10 @@ def measure_quality(
     """Run, average and print; see `commands.quality` for the arguments.
 
     Raises:
-        RecommonsError: ``bench/run``: a run ended with an error, which is shown.
+        RecommonsError: ``bench/output``, before the first run; ``bench/run``: a run ended with an
+            error, which is shown.
     """
+    output = writable_file(output)
     console = Console(stderr=True)
     rows: list[dict[str, Any]] = []
     for epsilon in epsilons:

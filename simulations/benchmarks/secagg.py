@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recommons.common.units import byte_size, duration
+from recommons.simulations.benchmarks.results_folder import writable_folder
 from recommons.simulations.benchmarks.secagg_attempt import AttemptCost, play_attempt
 from recommons.simulations.benchmarks.secagg_cohort import Cohort
 from recommons.simulations.benchmarks.secagg_expansion import ExpansionCost, measure_expansion
@@ -85,8 +86,10 @@ def measure_secagg(*, extent: Extent, output: Path | None, as_json: bool) -> Mea
     """Measure, print, and write `secagg.json` and `secagg.svg`; see `commands.secagg`.
 
     Raises:
-        RecommonsError: ``bench/wrong``: something measured was also wrong.
+        RecommonsError: ``bench/output``, before anything is measured; ``bench/wrong``: something
+            measured was also wrong.
     """
+    output = writable_folder(output)
     console = Console(stderr=True)
     cores = os.cpu_count() or 1
 
@@ -115,7 +118,6 @@ def measure_secagg(*, extent: Extent, output: Path | None, as_json: bool) -> Mea
 
 def _write(measured: Measured, output: Path | None) -> None:
     if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
         (output / "secagg.json").write_text(json.dumps(measured.to_json(), indent=2) + "\n")
         (output / "secagg.svg").write_text(draw(measured.rows, measured.attempts))
 

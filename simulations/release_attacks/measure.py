@@ -18,6 +18,7 @@ from recommons.common.data.dataset import Dataset
 from recommons.common.privacy.accounting import epsilon as epsilon_of_events
 from recommons.common.privacy.events import Reading, events_of_round
 from recommons.common.privacy.gaussian import gaussian_mu
+from recommons.simulations.benchmarks.results_folder import writable_folder
 from recommons.simulations.empirical.decoding import area_under_curve
 from recommons.simulations.online_retail import load_online_retail
 from recommons.simulations.release_attacks.membership import (
@@ -87,8 +88,9 @@ def measure_attacks(
     """Run, attack, print, and write `attacks.json` and `attacks.svg`; see `commands.attacks`.
 
     Raises:
-        RecommonsError: A run failed.
+        RecommonsError: ``bench/output``, before the first run, or a run failed.
     """
+    output = writable_folder(output)
     calm_flower()
     console = Console(stderr=True)
     dataset = load_online_retail() if data is None else load_dataset(data)
@@ -100,7 +102,6 @@ def measure_attacks(
         )
         console.print(f"ε = {target:g}: {time.perf_counter() - start:.0f} s", style="dim")
         if output is not None:  # after every run: a long measurement may be cut short
-            output.mkdir(parents=True, exist_ok=True)
             (output / "attacks.json").write_text(_json(rows))
             (output / "attacks.svg").write_text(draw(rows))
     if as_json:
