@@ -12,7 +12,7 @@ from pathlib import Path
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from recommons.client.rounds import answer
+from recommons.client.rounds.answering import answer
 from recommons.client.site import Site
 from recommons.common.errors import DataError, InvalidInput, RecommonsError
 from recommons.common.wire import EXCHANGES, Envelope

@@ -6,9 +6,12 @@ from typing import Annotated
 
 import typer
 
-from recommons.client.budget_commands import budget, forget, opt_in, opt_out, policy
-from recommons.client.ledger_commands import clear_halt, forget_head, ledger
-from recommons.client.roster_commands import roster
+from recommons.client.budgets.commands import budget, forget, opt_in, opt_out, policy
+from recommons.client.console.commands import console
+from recommons.client.membership.commands import check, join, peers, rotate
+from recommons.client.membership.roster_commands import roster
+from recommons.client.operating.commands import data, model, pause, resume, status
+from recommons.client.records.ledger_commands import clear_halt, forget_head, ledger
 
 __all__ = ["recommend", "site"]
 
@@ -22,25 +25,48 @@ site.command("clear-halt")(clear_halt)
 site.command("forget-head")(forget_head)
 site.add_typer(policy, name="policy")
 site.add_typer(roster, name="roster")
-for _command in (budget, forget, opt_out, opt_in):
+site.add_typer(peers, name="peers")
+site.add_typer(data, name="data")
+site.add_typer(model, name="model")
+for _command in (
+    join,
+    check,
+    rotate,
+    budget,
+    forget,
+    opt_out,
+    opt_in,
+    status,
+    pause,
+    resume,
+    console,
+):
     site.command()(_command)
 
 
 @site.command("start")
 def start_site(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The site's folder.")],
+    health: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:]PORT",
+            envvar="RECOMMONS_HEALTH",
+            help="Answer /livez, /readyz and /metrics there; on loopback where no host is named.",
+        ),
+    ] = None,
 ) -> None:
     """Run the site's agent until SIGTERM or Ctrl-C.
 
     It only ever connects outwards, to the coordinator named at enrolment, and runs only the code
-    that is installed here.
+    that is installed here. With --health it also answers supervisors and scrapers of this machine.
 
     Example:
-        recommons site start sites/plum
+        recommons site start sites/plum --health 9464
     """
     from recommons.client.agent.start import start_agent
 
-    start_agent(folder)
+    start_agent(folder, health=health)
 
 
 def recommend(
@@ -50,6 +76,10 @@ def recommend(
     items: Annotated[
         str | None,
         typer.Option(metavar="ID,ID,…", help="A basket: item ids, separated by commas."),
+    ] = None,
+    interests: Annotated[
+        str | None,
+        typer.Option(metavar="WORD,WORD,…", help="A newcomer's: labels, or words of titles."),
     ] = None,
     users: Annotated[
         Path | None,
@@ -75,18 +105,22 @@ def recommend(
 ) -> None:
     """Recommend items for a basket, or for a file of users the model has never seen.
 
-    A user's own items are left out. A file of lists has the columns user_id, item_id, rank and
-    score.
+    A user's own items are left out. A file of lists has the columns user_id, item_id, rank, score
+    and basis: "events", or "popularity" for a user without a known item. With none of --items,
+    --interests and --users, what is most popular.
 
     Example:
         recommons recommend runs/001 --items 20682,22139 -k 10
+        recommons recommend runs/001 --interests umbrella
         recommons recommend runs/001 --users new-users.csv -k 20 --output recs.parquet
     """
-    if (items is None) == (users is None):
-        raise typer.BadParameter("give one of them, not both", param_hint="--items, --users")
+    if sum(given is not None for given in (items, interests, users)) > 1:
+        raise typer.BadParameter(
+            "give one of them, not both", param_hint="--items, --interests, --users"
+        )
     if items is not None:
         _refuse_with_items({"--output": output, "--columns": columns})
-        from recommons.client.recommend_command import recommend_for_basket
+        from recommons.client.serving.command import recommend_for_basket
 
         recommend_for_basket(folder, items, count, site=site, why=why, as_json=as_json)
     elif users is not None:
@@ -94,11 +128,18 @@ def recommend(
             raise typer.BadParameter("--users needs a file to write", param_hint="--output")
         if why:
             raise typer.BadParameter("goes with --items only", param_hint="--why")
-        from recommons.client.recommend_command import recommend_for_users
+        from recommons.client.serving.command import recommend_for_users
 
         recommend_for_users(
             folder, users, count, output, site=site, columns=columns, as_json=as_json
         )
+    else:
+        _refuse_with_items({"--output": output, "--columns": columns})
+        if why:
+            raise typer.BadParameter("goes with --items only", param_hint="--why")
+        from recommons.client.serving.command import recommend_for_newcomer
+
+        recommend_for_newcomer(folder, interests, count, site=site, as_json=as_json)
 
 
 def _refuse_with_items(options: Mapping[str, object]) -> None:

@@ -6,10 +6,13 @@ A site's folder:
 |---|---|
 | `site.json` | the site's id and where its data and the public catalogue are |
 | `identity.key` | the site's signing key (hex, readable by its owner alone) |
+| `ledger.key` | the key under which the ledger began, once another is in force |
 | `federation.json` | what the site has pinned: the roster and the coordinator's key |
 | `policy.toml` | what the site allows, as its operator wrote it |
 | `site.db` | contexts, round states, replies, users' budgets, the ledger, receipts |
 | `ledger.jsonl` | the ledger again, as text, for auditors |
+| `data.toml` | where the events are, if they are not the one file that `site.json` names |
+| `cache/` | a compact copy of the events: users by keyed hash |
 | `receipts.jsonl` | the coordinator's receipts, with the heads of all survivors' ledgers |
 """
 
@@ -21,21 +24,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Connection
 
-from recommons.client.books import LEDGER, RECEIPTS
-from recommons.client.keys import read_key
-from recommons.client.sources import Histories, read_histories, read_user_ids
-from recommons.client.store import SiteStore
+from recommons.client.keys import ledger_identity, present_identity
+from recommons.client.records.acceptance import acceptance_of, pinned_hash
+from recommons.client.records.books import LEDGER, RECEIPTS
+from recommons.client.records.health import DataHealth, note_health
+from recommons.client.records.store import SiteStore
+from recommons.client.sources.cache import OwnUsers
+from recommons.client.sources.own import OwnSource
+from recommons.client.sources.settings import read_settings
 from recommons.common.checks import describe_validation
 from recommons.common.data.catalogue import Catalogue
-from recommons.common.data.catalogue_document import catalogue_from_bytes
+from recommons.common.data.catalogue_document import remembered_catalogue
 from recommons.common.data.interactions import Interactions
-from recommons.common.errors import InvalidInput
+from recommons.common.errors import DataError, InvalidInput
 from recommons.common.federation import Federation
-from recommons.common.hashing import digest
 from recommons.common.policy import Policy
 from recommons.common.policy_file import policy_from_toml
 from recommons.common.privacy.ledger import Chain
@@ -53,7 +58,7 @@ class SiteConfig(BaseModel):
     Attributes:
         site: The site's id in the roster.
         declared_users: Number of its users, rounded, as it declares it to the federation.
-        events: The site's own events, relative to the folder.
+        events: The site's own events, relative to the folder, where there is no `data.toml`.
         catalogue: The public catalogue's document, relative to the folder.
     """
 
@@ -101,11 +106,12 @@ class Site:
         """
         try:
             config = SiteConfig.model_validate_json((folder / "site.json").read_bytes())
+            federation = Federation.from_bytes((folder / "federation.json").read_bytes())
             opened = cls(
                 folder=folder,
                 config=config,
-                identity=read_key(folder / "identity.key"),
-                federation=Federation.from_bytes((folder / "federation.json").read_bytes()),
+                identity=present_identity(folder, federation.roster.keys.get(config.site)),
+                federation=federation,
                 policy=policy_from_toml((folder / "policy.toml").read_bytes()),
                 store=SiteStore(folder / "site.db"),
                 clock=clock,
@@ -133,35 +139,74 @@ class Site:
         return self.config.site
 
     @cached_property
+    def ledger_identity(self) -> SigningIdentity:
+        """The key that signs the ledger's lines: the site's when the ledger began."""
+        return ledger_identity(self.folder, self.identity)
+
+    @cached_property
     def catalogue(self) -> Catalogue:
         """The public catalogue."""
-        return catalogue_from_bytes((self.folder / self.config.catalogue).read_bytes())
+        return remembered_catalogue((self.folder / self.config.catalogue).read_bytes())
 
     @cached_property
-    def histories(self) -> Histories:
-        """The site's own users and their histories, over the public catalogue.
+    def source(self) -> OwnSource:
+        """Where the site's users come from; not to be asked for within a transaction.
+
+        Raises:
+            DataError: `data.toml` is not as it must be.
+        """
+        with self.store.transaction() as connection:
+            secret = self.store.budgets.secret(connection)
+        return OwnSource(
+            folder=self.folder,
+            settings=read_settings(self.folder, self.config.events),
+            catalogue=self.catalogue,
+            secret=secret,
+            clock=self.clock,
+        )
+
+    def own_users(
+        self, *, with_order: bool = False, joining: bool = False, anew: bool = False
+    ) -> OwnUsers:
+        """The site's own users by keyed hash, and their histories over the public catalogue.
 
         Nobody, and nobody with a known item, are data like any other: whether a site takes part
-        must not depend on its last user.
-        """
-        return read_histories(self.folder / self.config.events, self.catalogue, may_be_empty=True)
+        must not depend on its last user. Not to be asked for within a transaction.
 
-    @cached_property
-    def user_ids(self) -> pl.Series:
-        """The site's own users, in the order of `histories`."""
-        return read_user_ids(self.folder / self.config.events, may_be_empty=True)
+        Args:
+            with_order: Interactions carry times and kinds where the events have them.
+            joining: A run is being joined; see `OwnSource.users`.
+            anew: Read the source, whatever the compact copy says.
+
+        Raises:
+            DataError: The data cannot be read.
+        """
+        kind = "data.toml"
+        try:
+            kind = self.source.settings.events.kind
+            if anew:
+                own = self.source.read_anew(with_order=with_order)
+            else:
+                own = self.source.users(with_order=with_order, joining=joining)
+        except DataError as error:
+            note_health(self.store, DataHealth.of_failure(error, kind, self.clock()))
+            raise
+        note_health(self.store, DataHealth.of(own, kind))
+        return own
 
     @property
     def interactions(self) -> Interactions:
-        """The site's own users' histories, one row a user."""
-        return self.histories.interactions
+        """The site's own users' histories, one row a user, in the order of their keyed hashes."""
+        return self.own_users().interactions
 
     def record_settings(self) -> None:
         """Write the pinned roster and the policy in force into the ledger, where they are new."""
-        store, pinned = self.store, digest("recommons/federation/1", self.federation.to_bytes())
+        store, pinned = self.store, pinned_hash(self.federation)
         with store.transaction() as connection:
-            if store.fact(connection, "federation") != pinned:
-                self.record(connection, "roster-accepted", self._roster_body())
+            before = store.fact(connection, "federation")
+            if before != pinned:
+                accepted = acceptance_of(store, connection, pinned, first=before is None)
+                self.record(connection, "roster-accepted", {**self._roster_body(), **accepted})
                 store.set_fact(connection, "federation", pinned)
             if store.fact(connection, "policy") != self.policy.hash:
                 body = {"policy": self.policy.hash.hex(), "document": self.policy.document()}
@@ -183,7 +228,9 @@ class Site:
         """Append to the ledger within a transaction; `publish_ledger` copies it to the file."""
         body = _fit_to_record(body)
         chain, now = self.chain(connection), self.now(connection)
-        _, line = chain.append(kind=kind, body=body, time=_rfc3339(now), sign=self.identity.sign)
+        _, line = chain.append(
+            kind=kind, body=body, time=_rfc3339(now), sign=self.ledger_identity.sign
+        )
         LEDGER.append(connection, line)
 
     def record_once(self, connection: Connection, kind: str, body: Mapping[str, Any]) -> None:

@@ -27,6 +27,15 @@ _DATA: dict[str, str] = {
     "data/negative-time": "Give times as seconds since 1970 or as ISO 8601, none before 1970.",
     "data/benchmark": "Make the files in benchmark/ name users and pairs of this data set only.",
     "data/unknown-item": "Use the item ids of the catalogue; none of the file's ids is in it.",
+    "data/settings": "Correct the named entry of the site's data.toml (docs/site-guide.md).",
+    "data/password": "Name the environment variable or the file that holds the password "
+    "(password_env, password_file in data.toml), and take the password itself out of the URL.",
+    "data/driver": "Install the database's driver for SQLAlchemy, e.g. "
+    "`pip install 'recommons[postgres]'`.",
+    "data/database": "Run the query with the database's own client under the same account; for an "
+    "SQLSTATE see the database's manual.",
+    "data/changed": "Nothing to do if it happens once: the data are read again. Replace files as a "
+    "whole (write beside, then rename) while a site runs.",
     "data/too-few-users": "Use more data, or fewer sites: there are not enough users to divide.",
     "data/no-attribute": "Use --partition uniform or skewed, or map the column of countries.",
     "data/catalogue": "Fetch the catalogue again; the document is damaged or of another version.",
@@ -168,8 +177,62 @@ _ROSTER: dict[str, str] = {
     "roster/signature": "Do not accept it: ask the federation who signed this roster.",
     "roster/epoch": "Use a roster of this federation that is later than the pinned one.",
     "roster/own-entry": "Ask the federation to put this site on the roster with its present key.",
+    "roster/none-waits": "Nothing to do; or name the file of an epoch that you were sent.",
     "roster/not-approved": "Look at what changes and accept it by hand, or gather approvals with "
     "`recommons site roster approve` where the policy says by-majority.",
+}
+
+_FEDERATION: dict[str, str] = {
+    "federation/passphrase": "Give the passphrase that `recommons federation init` was given, by "
+    "prompt, --passphrase-file or RECOMMONS_FEDERATION_PASSPHRASE; it cannot be recovered.",
+    "federation/key": "Name the federation's sealed key with --key, where it was moved away from "
+    "the home.",
+    "federation/name": "Name the federation and its sites by 1 to 64 of a-z, 0-9, '.', '_' and "
+    "'-', beginning and ending with a letter or digit.",
+    "federation/address": "Give host names or addresses by which sites reach the coordinator, "
+    "without scheme or port.",
+    "federation/member": "Revoke the site first, or invite another name: it is a member already.",
+    "federation/no-request": "Look at `recommons federation requests`: no request of that name "
+    "waits.",
+    "federation/not-a-member": "Look at `recommons federation status` for the members' names.",
+    "federation/fingerprint": "Approve only the fingerprint that the site's operator reads to you; "
+    "another one was asked for.",
+    "federation/no-roster": "Approve a first site: there is no roster yet.",
+    "federation/policy": "Correct the named fields of policy.toml in the federation's home.",
+}
+
+_ENROLMENT: dict[str, str] = {
+    "enrolment/token": "Copy the whole line that the federation's operator sent, or ask for a new "
+    "invitation.",
+    "enrolment/unknown": "Ask the federation's operator for a new invitation: this one was "
+    "withdrawn, or is another federation's.",
+    "enrolment/expired": "Ask the federation's operator for a new invitation.",
+    "enrolment/token-used": "Continue in the folder in which the invitation was used first; if "
+    "that was not yours, tell the federation's operator at once and ask for a new invitation.",
+    "enrolment/other-site": "Join under the name that the invitation is for.",
+    "enrolment/name-taken": "Ask the federation's operator for an invitation under another name.",
+    "enrolment/key-taken": "Make new keys: another site of the federation has one of these.",
+    "enrolment/rejected": "Ask the federation's operator why the request was turned down.",
+    "enrolment/message": "Update the older side: site and coordinator must speak one version.",
+    "enrolment/too-large": "Use the site's own software of this version: the call is too large.",
+    "enrolment/too-many-calls": "Wait a minute; `recommons site join` does so by itself.",
+    "enrolment/no-such-call": "Check that the address is the enrolment desk's.",
+    "enrolment/unreachable": "Check address, DNS, firewall and proxy, and that the coordinator "
+    "runs; then run the same command again.",
+    "enrolment/authority": "Do not go on: somebody answers in the coordinator's place. Compare "
+    "the invitation with the federation's operator.",
+    "enrolment/federation-key": "Do not go on: the desk speaks for another federation than the "
+    "invitation. Tell the federation's operator.",
+    "enrolment/certificate": "Ask the federation's operator to approve the request again: the "
+    "certificate is not for this site's key.",
+    "enrolment/waiting": "Run the same command again when the operator has approved the request.",
+    "enrolment/joined": "Nothing to do: the folder is that of a joined site. Name another folder "
+    "for another site.",
+    "enrolment/folder": "Name an empty folder, or the one in which this invitation was used.",
+    "enrolment/declined": "Nothing was pinned. Run the command again to consent.",
+    "enrolment/users": "Give --users: the number of the site's users, rounded.",
+    "enrolment/check": "Mend what is marked FAIL as its remedy says, then run the command again.",
+    "enrolment/succession": "Ask the site's operator: its present key did not sign the new one.",
 }
 
 _POLICY: dict[str, str] = {
@@ -206,6 +269,7 @@ _SITE: dict[str, str] = {
     "site/data": "Read the site's own log: its data cannot be read.",
     "site/old-backup": "The folder is older than what this site has written. Put the newest copy "
     "of the folder in its place; docs/ledger.md says what to do where there is none.",
+    "site/paused": "Go on without the site, or ask its operator to give `recommons site resume`.",
     "site/halted": "The site was restored from an old backup. Put the newest copy of its folder in "
     "place; where there is none, see `recommons site clear-halt --help`.",
     "site/run-ended": "Start a new run: this one has ended.",
@@ -220,8 +284,15 @@ _SITE: dict[str, str] = {
 _RUN: dict[str, str] = {
     "run/settings": "Correct the named option or key; `recommons simulate --help` lists them all.",
     "bench/run": "Run the same `recommons simulate` by itself to see where it fails.",
+    "run/expansion": "Resume the run; if it happens again, look at the memory and process limits.",
+    "bench/output": "Name a folder (or for some a file) that you may write, or leave --output out.",
     "bench/wrong": "Report it with the output: what was measured gave a wrong result.",
     "run/interrupted": "Nothing to do: the process ended in this attempt, which counts as spent.",
+    "run/stopped": "Nothing to do: the operator stopped the run. `recommons coordinator resume` "
+    "takes it up again, unless it was ended for good.",
+    "run/fault": "See superlink/superexec.log in the coordinator's home; `recommons coordinator "
+    "resume` takes the run up again.",
+    "run/unknown": "Name a run of this home; `recommons coordinator status` lists them.",
     "run/attempts": "Plan more spare attempts, lower min_survivors, or bring the sites back.",
     "run/sites": "Wait until the sites of the cohort are connected, or plan a smaller cohort.",
     "run/refused": "Read each site's named refusal and change the plan or the site's policy.",
@@ -237,6 +308,7 @@ _DEPLOYMENT: dict[str, str] = {
     "authority/request": "Send the request that `recommons site join` wrote, unchanged.",
     "coordinator/home": "Name a folder that `recommons federation init` made, or an empty one for "
     "a new federation.",
+    "coordinator/no-roster": "Invite a site and approve its request first.",
     "coordinator/superlink": "See superlink/superlink.log in the coordinator's home, and whether "
     "`recommons coordinator start` runs.",
     "gateway/members": "Restore the members' list; approve a site again to have it written anew.",
@@ -250,6 +322,7 @@ _DEPLOYMENT: dict[str, str] = {
     "gateway/malformed": "Update the older side: both must speak the same version of Flower.",
     "gateway/too-large": "Plan a smaller model, or raise the gateway's limit.",
     "gateway/too-many-calls": "Let one agent run for each site; or raise the gateway's limit.",
+    "gateway/range": "Ask for bytes that the file has, in one range; the agent does.",
     "gateway/slow-body": "Improve the site's connection, or raise the gateway's limit.",
     "gateway/upstream-away": "See the SuperLink's log; the supervisor starts it again.",
     "gateway/upstream-slow": "See the SuperLink's log, and whether the coordinator's disk is slow.",
@@ -276,6 +349,19 @@ _BUDGET: dict[str, str] = {
     "budget/picture": "Name a file that ends in .svg.",
 }
 
+_CONSOLE: dict[str, str] = {
+    "console/folder": "Name the coordinator's home, or the coordinator's folder of a simulation.",
+    "console/form": "Go back, load the page again and send the form once more: the session has "
+    "ended, or another page sent it.",
+    "console/host": "Open the console under 127.0.0.1 or localhost, or start it with --name for "
+    "the name it is reached by.",
+    "console/password": "Start the console with --new-password; console.json is not as it was "
+    "written.",
+    "console/port": "Choose another --port, or end the program that listens there.",
+    "console/tls": "Listen on 127.0.0.1 and reach the console through a tunnel, or give both "
+    "--tls-certificate and --tls-key.",
+}
+
 _COMMAND: dict[str, str] = {
     "command/unavailable": "Install what the command needs, or reinstall recommons.",
     "command/usage": "See the command's --help for its options and an example.",
@@ -287,6 +373,11 @@ _COMMAND: dict[str, str] = {
 _RELEASE: dict[str, str] = {
     "release/missing": "Point at a folder that `recommons simulate --output` wrote.",
     "release/corrupt": "Fetch or train the model again; its files are not those that were written.",
+    "release/signature": "Do not use it: ask the coordinator's operator where it comes from.",
+    "release/history": "Do not use it: ask the coordinator's operator why releases were taken back "
+    "or replaced; a home restored from an old backup lacks the latest.",
+    "release/none": "Wait until a run of the federation has finished, with the agent running.",
+    "release/disk": "Make room on the disk of the site's folder; the download goes on by itself.",
     "release/version": "Install the version of recommons that wrote the model, or a newer one.",
 }
 
@@ -295,6 +386,7 @@ _REPORT: dict[str, str] = {
 }
 
 _RECOMMEND: dict[str, str] = {
+    "recommend/unknown-interest": "Give a label of the catalogue, or words of a title.",
     "recommend/unknown-item": "Give ids from the model's catalogue (item_ids in model/model.json).",
     "recommend/unknown-site": "Name one of the folders under sites/ in the output of the run.",
     "recommend/no-known-items": "Check that the file's item ids are the model's.",
@@ -325,6 +417,10 @@ _AUDIT: dict[str, str] = {
     "audit/roster-signature": "Trust nothing signed under this roster: the federation's key did "
     "not sign it.",
     "audit/roster-epoch": "Ask the writer why epochs do not rise in its ledger.",
+    "audit/roster-approval": "Ask the site's operator how this roster took effect: its policy then "
+    "wanted another way, or the approvals in the entry are not those of most sites.",
+    "audit/head-forgotten": "Ask the site's operator why: it is right after that writer was "
+    "restored from an old backup, which its own ledger then says.",
     "audit/roster-split": "Find out who signed two rosters of one epoch: whoever holds the "
     "federation's key can show parties different members.",
     "audit/other-federation": "Audit the ledgers of one federation at a time, or find out who gave "
@@ -407,11 +503,14 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
     | _MODEL
     | _PLAN
     | _ROSTER
+    | _FEDERATION
+    | _ENROLMENT
     | _POLICY
     | _SITE
     | _RUN
     | _DEPLOYMENT
     | _BUDGET
+    | _CONSOLE
     | _COMMAND
     | _RELEASE
     | _REPORT

@@ -17,6 +17,7 @@ from recommons.common.secagg.identity import (
 from recommons.common.secagg.roster import Roster, SignedRoster
 
 __all__ = [
+    "RESERVED_NAMES",
     "Federation",
     "open_acceptance",
     "open_announcement",
@@ -27,6 +28,9 @@ __all__ = [
 _ANNOUNCEMENT = "recommons/announcement/1"
 _ACCEPTANCE = "recommons/acceptance/1"
 _VERSION = 1
+
+RESERVED_NAMES = frozenset({COORDINATOR})
+"""Names that no site may have: its ledger could pass for the coordinator's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +54,8 @@ class Federation:
             )
         if not self.signed_roster.is_signed_by(self.federation_key):
             raise InvalidInput("plan/roster", "the roster is not signed by the federation's key")
-        if COORDINATOR in self.roster.keys:  # its ledger could pass for the coordinator's
-            raise InvalidInput("plan/roster", f"a site of the roster is named {COORDINATOR!r}")
+        if reserved := RESERVED_NAMES & self.roster.keys.keys():
+            raise InvalidInput("plan/roster", f"a site of the roster is named {min(reserved)!r}")
 
     @property
     def roster(self) -> Roster:

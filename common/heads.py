@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from recommons.common.errors import LedgerError
-from recommons.common.hashing import canonical_json
+from recommons.common.hashing import canonical_json, canonical_value
 from recommons.common.privacy.ledger import Chain, Head
 from recommons.common.privacy.ledger_fields import (
     COUNT,
@@ -31,7 +31,6 @@ from recommons.common.privacy.ledger_fields import (
     FieldType,
     fields_fault,
 )
-from recommons.common.privacy.ledger_line import canonical_value
 from recommons.common.secagg.identity import SigningIdentity, is_signed
 
 __all__ = [
@@ -118,9 +117,9 @@ class SignedHead:
 
     @classmethod
     def from_ledger(cls, item: Mapping[str, Any]) -> Self:
-        """Read one of the ``heads`` of a verified entry."""
-        fields = dict(item)
-        return cls.from_json({"writer": fields.pop("site"), **fields})
+        """Read one of the ``heads`` of a verified entry, whose form was checked with the line's."""
+        head = Head(writer=item["site"], seq=item["seq"], hash=bytes.fromhex(item["head"]))
+        return cls(head=head, signature=bytes.fromhex(item["signature"]))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:

@@ -4,6 +4,8 @@ A roster says which key belongs to which name, and whoever holds the federation'
 roster. Two operators who read their fingerprints to each other do not depend on it.
 """
 
+from collections.abc import Iterable
+
 from recommons.common.errors import Refusal
 from recommons.common.hashing import digest
 from recommons.common.plan import Plan
@@ -11,8 +13,9 @@ from recommons.common.policy import FINGERPRINT_DIGITS, PeersPolicy, Policy
 from recommons.common.secagg.parameters import VerifiedPeers
 from recommons.common.secagg.roster import Roster
 from recommons.common.secagg.sets import SiteSet
+from recommons.common.succession import Succession, heir
 
-__all__ = ["check_fingerprints", "fingerprint", "readable", "verified_peers"]
+__all__ = ["carried_over", "check_fingerprints", "fingerprint", "readable", "verified_peers"]
 
 _GROUP = 4
 
@@ -31,24 +34,50 @@ def readable(digits: str) -> str:
     return " ".join(digits[k : k + _GROUP] for k in range(0, len(digits), _GROUP))
 
 
-def check_fingerprints(rules: PeersPolicy, roster: Roster) -> None:
+def check_fingerprints(
+    rules: PeersPolicy, roster: Roster, successions: Iterable[Succession] = ()
+) -> None:
     """Refuse a roster that gives a verified peer another key than the operator has seen.
 
-    A verified peer that is not on the roster is no fault: it may have left the federation.
+    A verified peer that is not on the roster is no fault: it may have left the federation. Nor is a
+    new key that the verified one has signed itself (`succession`).
 
     Raises:
         Refusal: ``policy/peer-fingerprint``, naming the sites.
     """
+    by_own_word = carried_over(rules, roster, successions)
     other = sorted(
         site
         for site, seen in rules.verified.items()
-        if site in roster.keys and fingerprint(roster.keys[site]) != seen
+        if site in roster.keys
+        and fingerprint(roster.keys[site]) != seen
+        and site not in by_own_word
     )
     if other:
         raise Refusal(
             "policy/peer-fingerprint",
             f"the roster's key of {', '.join(other)} is not the one verified out of band",
         )
+
+
+def carried_over(
+    rules: PeersPolicy, roster: Roster, successions: Iterable[Succession]
+) -> dict[str, str]:
+    """New fingerprints of verified peers whose verified key has signed the one on the roster.
+
+    Returns:
+        The fingerprint by site.
+    """
+    statements = list(successions)
+    found: dict[str, str] = {}
+    for site, seen in rules.verified.items():
+        present = roster.keys.get(site)
+        if present is None or fingerprint(present) == seen:
+            continue
+        earlier = {s.old for s in statements if s.site == site and fingerprint(s.old) == seen}
+        if any(heir(site, key, statements, roster.federation) == present for key in earlier):
+            found[site] = fingerprint(present)
+    return found
 
 
 def verified_peers(policy: Policy, plan: Plan, roster: Roster, own: str) -> VerifiedPeers:

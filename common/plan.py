@@ -9,7 +9,16 @@ costs no more than the plan claims and their own policy allows.
 from math import inf
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from recommons.common.checks import describe_validation
 from recommons.common.errors import InvalidInput
@@ -108,10 +117,18 @@ class BlockPlan(_Strict):
 
 
 class RoundPlan(_Strict):
-    """A `RoundSpec` at the file boundary."""
+    """A `RoundSpec` at the file boundary; ``sampling`` is there only where users are drawn."""
 
     ring_bits: Literal[8, 16, 24, 32, 40, 48, 56, 64]
     blocks: tuple[BlockPlan, ...]
+    sampling: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        if self.sampling is None:
+            del document["sampling"]
+        return document
 
     def spec(self) -> RoundSpec:
         """The round's mechanism.
@@ -122,6 +139,7 @@ class RoundPlan(_Strict):
         return RoundSpec(
             ring_bits=self.ring_bits,
             blocks=tuple(block.mechanism() for block in self.blocks),
+            sampling=self.sampling,
         )
 
 

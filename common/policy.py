@@ -22,6 +22,7 @@ __all__ = [
     "Policy",
     "RosterPolicy",
     "check_plan",
+    "plain_fingerprint",
 ]
 
 ATTEMPT_LIFE_SECONDS = 7 * 86_400
@@ -31,11 +32,13 @@ left may its sum be opened at the latest (`docs/policy.md`)."""
 FINGERPRINT_DIGITS = 40
 
 
-def _plain_fingerprint(value: object) -> object:
+def plain_fingerprint(value: str) -> str:
     """Without what people put between the digits when they read them to each other."""
-    if not isinstance(value, str):
-        return value
     return "".join(value.lower().replace(":", " ").replace("-", " ").split())
+
+
+def _plain_fingerprint(value: object) -> object:
+    return plain_fingerprint(value) if isinstance(value, str) else value
 
 
 def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -90,6 +93,8 @@ class PlansPolicy(_Table):
     models: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_distinct)] = (
         "als",
         "ease",
+        "two-tower",
+        "sequence",
     )
     hashes: Annotated[tuple[Hex32, ...], AfterValidator(_distinct)] = ()
     largest_upload_bytes: Annotated[int, Field(ge=1)] = 1 << 30

@@ -75,8 +75,8 @@ least_own_users = {cohort.least_own_users}
 least_verified_survivors = {_value(policy.peers.least_verified_survivors)}
 
 [peers.verified]
-# Call each peer, compare the fingerprints that `recommons site policy check` shows at both ends,
-# and write down what was read to you:
+# Call each peer, compare the fingerprints that `recommons site peers list` shows at both ends, and
+# give what was read to you to `recommons site peers verify`, which writes it here:
 # site-b = "0f3c 91aa 27de 5b60 4417 8e02 c9d1 73fb 6a58 e4b2"
 {verified}
 

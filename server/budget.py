@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 
 from recommons.common.errors import InvalidInput, PrivacyError
 from recommons.common.privacy.accounting import (
-    Totals,
     account,
+    cost_of,
     epsilon,
     epsilon_of,
-    spending_of,
 )
 from recommons.common.privacy.calibration import noise_price, worst_case
 from recommons.common.privacy.events import (
@@ -72,7 +71,7 @@ class ReleaseCost:
         size: Number of coordinates.
         noise: Standard deviation of the noise in a full sum, in units of the clip: a user's whole
             part of the block has at most norm 1.
-        mu: μ as planned; infinite without noise.
+        mu: μ as planned, of someone who was drawn where users are; infinite without noise.
         alone: ε of this release by itself, as planned.
         so_far: ε of everything released up to and with it.
     """
@@ -181,7 +180,7 @@ def _releases(
             block=event.block,
             size=event.size,
             noise=width / block.clip if math.isfinite(block.clip) else 0.0,
-            mu=Totals.of(spending_of([event])).mu,
+            mu=math.sqrt(cost_of(event).mu_squared),
             alone=epsilon([event], wish.delta),
             so_far=Readings.of_events(events[: place + 1], wish.delta),
         )

@@ -4,15 +4,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from flwr.serverapp import Grid
-
 from recommons.common.errors import LedgerError, RecommonsError
 from recommons.common.federation import open_acceptance, sign_announcement
 from recommons.common.heads import SignedHead, heads_to_bytes
 from recommons.common.wire import Envelope, Exchange, Outcome, pack
 from recommons.server.folder import CoordinatorFolder
 from recommons.server.journal import RunJournal
-from recommons.server.transport import Answer, Refused, exchange
+from recommons.server.transport import Answer, Line, Refused
 
 __all__ = ["Cohort", "join_cohort"]
 
@@ -28,14 +26,14 @@ class Cohort:
     nodes: dict[str, int]
 
     def dismiss(
-        self, grid: Grid, journal: RunJournal, outcome: Outcome, deadline_seconds: float
+        self, line: Line, journal: RunJournal, outcome: Outcome, deadline_seconds: float
     ) -> list[SignedHead]:
         """Tell the sites that the run is over; those who are silent now need not know.
 
         Returns:
             The last heads of those that answered.
         """
-        answers = self._tell(grid, journal, "finish", outcome.to_bytes(), deadline_seconds)
+        answers = self._tell(line, journal, "finish", outcome.to_bytes(), deadline_seconds)
         heads: list[SignedHead] = []
         for site, body in answers.items():
             # A head that is not the site's, or earlier than one it signed, is worth nothing.
@@ -43,23 +41,22 @@ class Cohort:
                 heads.append(journal.checked_head(site, body))
         return heads
 
-    def anchor(self, grid: Grid, journal: RunJournal, deadline_seconds: float) -> None:
+    def anchor(self, line: Line, journal: RunJournal, deadline_seconds: float) -> None:
         """Leave the receipt with the run's last heads at every site that is there."""
         receipt = journal.anchor()
         if receipt is not None:
-            self._tell(grid, journal, "anchor", receipt.to_bytes(), deadline_seconds)
+            self._tell(line, journal, "anchor", receipt.to_bytes(), deadline_seconds)
 
     def _tell(
         self,
-        grid: Grid,
+        line: Line,
         journal: RunJournal,
         step: Exchange,
         body: bytes,
         deadline_seconds: float,
     ) -> dict[str, bytes]:
         sites = {node: site for site, node in self.nodes.items()}
-        outcomes = exchange(
-            grid,
+        outcomes = line.exchange(
             Envelope(run_id=journal.folder.run_id, exchange=step),
             dict.fromkeys(sites, body),
             deadline_seconds=deadline_seconds,
@@ -72,7 +69,7 @@ class Cohort:
 
 
 def join_cohort(
-    grid: Grid,
+    line: Line,
     folder: CoordinatorFolder,
     deadline_seconds: float,
     *,
@@ -82,7 +79,7 @@ def join_cohort(
     """Announce the plan to every connected node.
 
     Args:
-        grid: Flower's grid.
+        line: The line to the sites.
         folder: The run.
         deadline_seconds: How long to wait for the last site.
         shown: The heads of sites that the coordinator holds. Which site is at which node is not
@@ -95,10 +92,9 @@ def join_cohort(
     plan, run_id = folder.plan, folder.run_id
     least = plan.privacy.min_survivors if required is None else required
     body = pack(sign_announcement(plan, run_id, folder.identity), heads_to_bytes(shown))
-    outcomes = exchange(
-        grid,
+    outcomes = line.exchange(
         Envelope(run_id=run_id, exchange="join"),
-        dict.fromkeys(grid.get_node_ids(), body),
+        dict.fromkeys(line.nodes(), body),
         deadline_seconds=deadline_seconds,
     )
     nodes: dict[str, int] = {}

@@ -7,7 +7,7 @@ users who are not its operators.
 
 import hashlib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +34,7 @@ from recommons.common.bundle import BUNDLE_FILES, COORDINATOR_SETTING
 from recommons.common.errors import RecommonsError
 from recommons.server.home import CoordinatorHome
 
-__all__ = ["Control", "RunState"]
+__all__ = ["Control", "RunState", "connected"]
 
 _T = TypeVar("_T")
 
@@ -93,18 +93,22 @@ class Control:
         except httpx.TransportError as error:
             raise _failed(error) from error
 
-    def unregister(self, key: ec.EllipticCurvePublicKey) -> None:
-        """Make a node unknown; nothing to do where it is."""
-        pem = public_key_to_bytes(key)
+    def unregister_others(self, members: Iterable[ec.EllipticCurvePublicKey]) -> None:
+        """Make every node unknown whose key is not one of these."""
+        known = {public_key_to_bytes(key) for key in members}
         for node in _named(lambda: self._client.ListNodes(ListNodesRequest())).nodes_info:
-            if node.public_key == pem and node.status != "unregistered":
+            if node.public_key not in known and node.status != "unregistered":
                 request = UnregisterNodeRequest(node_id=node.node_id)
                 _named(lambda: self._client.UnregisterNode(request))  # noqa: B023 - called here
 
     def online(self) -> int:
         """How many nodes are connected."""
+        return len(self.online_keys())
+
+    def online_keys(self) -> frozenset[bytes]:
+        """The node keys, PEM, of those that are connected."""
         nodes = _named(lambda: self._client.ListNodes(ListNodesRequest())).nodes_info
-        return sum(node.status == "online" for node in nodes)
+        return frozenset(bytes(n.public_key) for n in nodes if n.status == "online")
 
     def start_run(self, coordinator_folder: Path) -> int:
         """Start a run of the coordinator's app on a folder; returns Flower's id of the run."""
@@ -130,6 +134,16 @@ class Control:
     def stop_run(self, run_id: int) -> None:
         """End a run."""
         _named(lambda: self._client.StopRun(StopRunRequest(run_id=run_id)))
+
+
+def connected(home: CoordinatorHome) -> frozenset[str] | None:
+    """The sites that are connected now; None where the SuperLink is away."""
+    pems = {public_key_to_bytes(key): site for site, key in home.node_keys().items()}
+    try:
+        with Control(home) as control:
+            return frozenset(pems[key] for key in control.online_keys() if key in pems)
+    except RecommonsError:
+        return None
 
 
 def _named(call: Callable[[], _T]) -> _T:

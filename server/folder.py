@@ -2,15 +2,15 @@
 
 | file | holds |
 |---|---|
-| `coordinator.key` | the coordinator's signing key (hex, readable by its owner alone) |
+| `coordinator.key` | the coordinator's signing key (hex, readable by its owner alone) (*) |
 | `federation.json` | the roster and the keys that speak for the federation |
 | `catalogue.json` | the public catalogue |
 | `plan.json` | the plan of the run |
 | `run.json` | our own run id: it outlives Flower's runs and makes contexts unique |
 | `rounds/NN.safetensors` | the exact sum of round NN |
-| `ledger.jsonl` | the coordinator's record; an attempt is written here before its first message |
-| `receipts.jsonl` | the receipts it has issued, with the sites' heads and its own |
-| `records` | where these two are, if not here: they belong to the federation, not to a run |
+| `ledger.jsonl` | its record; an attempt is written here before its first message (*) |
+| `receipts.jsonl` | the receipts it has issued, with the sites' heads and its own (*) |
+| `records` | the folder of those marked (*), if it is another: they belong to the federation |
 
 A coordinator has one ledger for all its runs: sites keep its last head, and refuse one that goes
 back. The ledger is also the coordinator's memory: which attempts were made and which rounds are
@@ -36,6 +36,7 @@ from recommons.common.federation import Federation
 from recommons.common.hashing import digest
 from recommons.common.plan import Plan
 from recommons.common.secagg.identity import SigningIdentity
+from recommons.server.durably import write_durably
 
 __all__ = ["CoordinatorFolder"]
 
@@ -52,7 +53,7 @@ class CoordinatorFolder:
         federation: Roster and keys.
         plan: The plan of the run.
         run_id: 16 bytes.
-        records: Where the ledger and the receipts are.
+        records: Where the key, the ledger and the receipts are.
     """
 
     folder: Path
@@ -77,19 +78,21 @@ class CoordinatorFolder:
 
         Args:
             folder: Of the run.
-            identity: The coordinator's key.
+            identity: The coordinator's key; written only where there are no `records`.
             federation: Roster and keys.
             plan: The plan.
             catalogue: The catalogue's document.
-            records: Where the federation's ledger and receipts are; by default in the folder,
-                which then holds the federation's only run at a time.
+            records: Where the federation's key, ledger and receipts are; by default in the
+                folder, which then holds the federation's only run at a time.
         """
         (folder / "rounds").mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_durably(folder / "coordinator.key", (identity.secret_bytes().hex() + "\n").encode())
         write_durably(folder / "federation.json", federation.to_bytes())
         write_durably(folder / "catalogue.json", catalogue)
         write_durably(folder / "plan.json", plan.to_bytes())
-        if records is not None:
+        if records is None:
+            key = (identity.secret_bytes().hex() + "\n").encode()
+            write_durably(folder / "coordinator.key", key)
+        else:
             relative = os.path.relpath(records, folder)
             write_durably(folder / "records", (relative + "\n").encode())
         write_durably(folder / "run.json", secrets.token_bytes(_RUN_BYTES).hex().encode() + b"\n")
@@ -103,20 +106,29 @@ class CoordinatorFolder:
             InvalidInput: A file is missing or not as it must be.
         """
         try:
-            key = bytes.fromhex((folder / "coordinator.key").read_text().strip())
+            records = _records(folder)
+            key = bytes.fromhex((records / "coordinator.key").read_text().strip())
             return cls(
                 folder=folder,
                 identity=SigningIdentity(key),
                 federation=Federation.from_bytes((folder / "federation.json").read_bytes()),
                 plan=Plan.from_bytes((folder / "plan.json").read_bytes()),
                 run_id=bytes.fromhex((folder / "run.json").read_text().strip()),
-                records=_records(folder),
+                records=records,
             )
         except OSError as error:
             name = Path(error.filename or folder).name
             raise InvalidInput(
                 "run/folder", f"{folder} is not a coordinator's folder: {name} cannot be read"
             ) from error
+
+    @cached_property
+    def ledger_identity(self) -> SigningIdentity:
+        """The key that signs the ledger's lines: the coordinator's when the ledger began."""
+        first = self.records / "ledger.key"
+        if not first.exists():
+            return self.identity
+        return SigningIdentity(bytes.fromhex(first.read_text().strip()))
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -162,17 +174,6 @@ def _records(folder: Path) -> Path:
 def sum_hash(total: npt.NDArray[np.int64]) -> str:
     """SHA-256 of a sum's coordinates as little-endian int64, in hex."""
     return digest("recommons/sum/1", total.astype("<i8").tobytes()).hex()
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file, readable by its owner alone; on the disk when this returns."""
-    temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def now() -> str:

@@ -43,7 +43,7 @@ class RunJournal:
     def __init__(self, folder: CoordinatorFolder) -> None:
         self.folder = folder
         self.run = folder.run_id.hex()
-        self._ledger = LedgerFile.open(folder.records / "ledger.jsonl", folder.identity)
+        self._ledger = LedgerFile.open(folder.records / "ledger.jsonl", folder.ledger_identity)
         self._receipts = ReceiptFile.open(folder.records / "receipts.jsonl")
         self._held, self._floor = _last_heads(self._ledger, folder.federation.roster)
 

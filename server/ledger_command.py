@@ -20,7 +20,7 @@ def export_ledger(folder: Path, output: Path, *, as_json: bool) -> None:
     opened = CoordinatorFolder.open(folder)
     copy = LedgerCopy.verified(
         COORDINATOR,
-        opened.identity.public_key,
+        opened.ledger_identity.public_key,
         *(_read(opened.records / name) for name in ("ledger.jsonl", "receipts.jsonl")),
     )
     output.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.catalogue_document import catalogue_from_bytes
 from recommons.common.errors import InvalidInput
 from recommons.common.models.interface import FederatedModel, PublicFigures
-from recommons.common.models.registry import build_model, model_from_settings
+from recommons.common.models.registry import MODEL_NAMES, build_model
 from recommons.common.privacy.calibration import default_delta
 from recommons.common.secagg.identity import is_identifier
 from recommons.common.secagg.parameters import RoundParameters
@@ -47,6 +47,13 @@ def _site(name: str) -> str:
     return name
 
 
+def _model(name: str) -> str:
+    if name not in MODEL_NAMES:
+        raise ValueError(f"must be one of {', '.join(MODEL_NAMES)}")
+    return name
+
+
+Model = Annotated[str, AfterValidator(_model)]
 Users = Annotated[int, Field(ge=1)]
 Site = Annotated[str, AfterValidator(_site)]
 
@@ -72,7 +79,7 @@ class PlanFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    model: Literal["als", "ease"] = "als"
+    model: Model = "als"
     settings: dict[str, Any] = Field(default_factory=dict)
     epsilon: Annotated[float, BeforeValidator(_epsilon), Field(gt=0)] = 8.0
     delta: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -145,9 +152,7 @@ def read_plan_file(path: Path) -> PlannedRun:
     noise_cohort(wish, len(declared))  # refuses a number of sites a person cannot be at
     catalogue = _catalogue(file, path)
     figures = PublicFigures(declared_users=declared, n_items=len(catalogue), epsilon=wish.epsilon)
-    model = build_model(file.model, catalogue, figures)
-    if file.settings:
-        model = model_from_settings(file.model, {**model.settings(), **file.settings}, catalogue)
+    model = build_model(file.model, catalogue, figures, settings=file.settings)
     return PlannedRun(
         declared_users=declared,
         catalogue=catalogue,

@@ -80,6 +80,7 @@ def specs_for(
         delta=wish.delta,
         cohort=noise_cohort(wish, len(declared_users)),
         declared_users=declared_users,
+        sampling=model.sampling(),
         spare_attempts=wish.spare_attempts,
         ring_bits=wish.ring_bits,
     )
@@ -118,4 +119,4 @@ def make_plan(
 def _round_plan(spec: RoundSpec) -> RoundPlan:
     document = spec.to_json()
     blocks = tuple(BlockPlan(**block) for block in document["blocks"])
-    return RoundPlan(ring_bits=document["ring_bits"], blocks=blocks)
+    return RoundPlan(ring_bits=document["ring_bits"], blocks=blocks, sampling=spec.sampling)

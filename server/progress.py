@@ -1,7 +1,7 @@
 """What the coordinator tells whoever watches a run: one event at every step of every attempt."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from recommons.common.errors import InvalidInput
@@ -43,6 +43,9 @@ class RoundProgress:
         bytes_down: Bytes it sent to all sites since the run began.
         epsilon_spent: ε of everything released so far; None where no privacy is claimed.
         epsilon_target: ε the plan may spend; None where no privacy is claimed.
+        by_site: Bytes received from each site (``up``) and sent to it (``down``) so far.
+        elapsed: Seconds since the run was taken up.
+        refusals: Sites that declined, each as ``site: code``, since the run was taken up.
         message: What happened, if this is more than the next step, e.g. the code of an abort.
 
     Raises:
@@ -60,6 +63,9 @@ class RoundProgress:
     bytes_down: int
     epsilon_spent: float | None
     epsilon_target: float | None
+    by_site: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    elapsed: float = 0.0
+    refusals: tuple[str, ...] = ()
     message: str = ""
 
     def __post_init__(self) -> None:

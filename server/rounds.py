@@ -1,13 +1,10 @@
 """One attempt at one secure sum, over a grid: five exchanges, each closed by our own deadline."""
 
 import logging
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-
-from flwr.serverapp import Grid
 
 from recommons.common.errors import InvalidInput
 from recommons.common.hashing import canonical_json
@@ -19,8 +16,9 @@ from recommons.common.secagg.parameters import RoundParameters
 from recommons.common.secagg.ring import VectorShape
 from recommons.common.secagg.roster import Roster
 from recommons.common.wire import Envelope, Exchange, pack, unpack
+from recommons.server.expansion import on_all_cores
 from recommons.server.journal import AttemptJournal
-from recommons.server.transport import Answer, exchange
+from recommons.server.transport import Answer, Line, Refused
 
 __all__ = ["AttemptRequest", "Traffic", "secure_sum"]
 
@@ -37,15 +35,26 @@ class Traffic:
         bytes_up: Bytes of replies by (site, step).
         bytes_down: Bytes of requests by (site, step).
         seconds: Wall-clock seconds by step.
+        refusals: Sites that declined a step, each as ``site: code``.
     """
 
     bytes_up: Counter[tuple[str, str]] = field(default_factory=Counter)
     bytes_down: Counter[tuple[str, str]] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
+    refusals: list[str] = field(default_factory=list)
 
     def clock(self, step: str, since: float) -> None:
         """Add the time since `since` (of `time.perf_counter`) to a step."""
         self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - since
+
+    def by_site(self) -> dict[str, dict[str, int]]:
+        """Bytes received from each site (``up``) and sent to it (``down``)."""
+        found: dict[str, dict[str, int]] = {}
+        for way, counted in (("up", self.bytes_up), ("down", self.bytes_down)):
+            for (site, _step), count in counted.items():
+                ways = found.setdefault(site, {"up": 0, "down": 0})
+                ways[way] += count
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +81,7 @@ class AttemptRequest:
 
 
 def secure_sum(
-    grid: Grid,
+    line: Line,
     request: AttemptRequest,
     journal: AttemptJournal,
     traffic: Traffic,
@@ -81,7 +90,7 @@ def secure_sum(
     """Drive the nine steps of the protocol.
 
     Args:
-        grid: Flower's grid.
+        line: The line to the sites.
         request: The attempt.
         journal: What must be durable before a message goes out is written here.
         traffic: Bytes and seconds are added here.
@@ -99,9 +108,9 @@ def secure_sum(
         shape=VectorShape(size=request.spec.size, bits=request.spec.ring_bits),
         spec=canonical_json(request.spec.to_json()),
         roster=request.roster,
-        workers=os.cpu_count() or 1,
+        expander=on_all_cores,
     )
-    drive = _Drive(grid, request, journal, traffic, protocol, listen)
+    drive = _Drive(line, request, journal, traffic, protocol, listen)
     drive.ask("advertise", {site: journal.shown_to(site) for site in protocol.expected})
     advertised = protocol.close_advertise(request.public_state)
     journal.advertised(protocol.message_for(advertised[0]), advertised)
@@ -123,7 +132,7 @@ def secure_sum(
 
 @dataclass(frozen=True)
 class _Drive:
-    grid: Grid
+    line: Line
     request: AttemptRequest
     journal: AttemptJournal
     traffic: Traffic
@@ -144,8 +153,7 @@ class _Drive:
             round=self.request.context.round_index,
             attempt=self.request.context.attempt,
         )
-        outcomes = exchange(
-            self.grid,
+        outcomes = self.line.exchange(
             envelope,
             {node: bodies[site] for node, site in sites.items()},
             deadline_seconds=self.request.deadline_seconds,
@@ -156,8 +164,10 @@ class _Drive:
             if isinstance(outcome, Answer):
                 self.traffic.bytes_up[site, step] += len(outcome.body)
                 self._take(site, step, outcome.body)
-            # A site that refuses takes no further part in this attempt, like one that is silent;
-            # its own ledger holds the reason.
+            elif isinstance(outcome, Refused):
+                # It takes no further part in this attempt, like one that is silent; its own ledger
+                # holds the reason.
+                self.traffic.refusals.append(f"{site}: {outcome.code}")
         self.traffic.clock(step, start)
 
     def _take(self, site: str, step: Exchange, body: bytes) -> None:

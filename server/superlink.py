@@ -5,6 +5,7 @@
 | `flower-superlink` | stores and forwards messages, on loopback with TLS | node authentication on; state in SQLite; process isolation, so that it runs no app itself; no dependency is ever installed |
 | `flower-superexec` | starts the coordinator's app for a run, as a process of its own | only the holder of the secret may take a run |
 | the gateway | the one door from outside | see `gateway` |
+| the enrolment desk | takes the requests of those who were invited | see `federation` |
 
 The app that is started is the one installed here: the bundle of a run holds names only.
 """  # noqa: E501 - a table row is one line
@@ -17,15 +18,14 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from recommons.common.errors import RecommonsError
 from recommons.server.control import Control, RunState
+from recommons.server.depot import DEPOT_FOLDER
 from recommons.server.home import CoordinatorHome
+from recommons.server.keeper import Keeper, register_sites
 from recommons.server.processes import Child, Supervisor
 from recommons.server.wakeups import WAKE_FOLDER
 
-__all__ = ["coordinator_children", "register_sites", "start_coordinator", "wait_for_run"]
-
-_READY_SECONDS = 300.0
+__all__ = ["coordinator_children", "start_coordinator", "wait_for_run"]
 
 
 def coordinator_children(home: CoordinatorHome) -> tuple[Child, ...]:
@@ -36,6 +36,7 @@ def coordinator_children(home: CoordinatorHome) -> tuple[Child, ...]:
     environment = {
         "FLWR_HOME": str(inner / "home"),
         WAKE_FOLDER: str(inner / "wake"),
+        DEPOT_FOLDER: str(inner / "depot"),
         "FLWR_TELEMETRY_ENABLED": "0",
         "FLWR_DISABLE_UPDATE_CHECK": "1",
         "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
@@ -78,27 +79,13 @@ def coordinator_children(home: CoordinatorHome) -> tuple[Child, ...]:
         environment=environment,
         log=inner / "gateway.log",
     )
-    return superlink, executor, gateway
-
-
-def register_sites(home: CoordinatorHome, seconds: float = _READY_SECONDS) -> None:
-    """Make every member's node known to the SuperLink, as soon as it answers.
-
-    Raises:
-        RecommonsError: ``coordinator/superlink``: it does not answer within the time.
-    """
-    end = time.monotonic() + seconds
-    with Control(home) as control:
-        while True:
-            try:
-                for site, key in home.node_keys().items():
-                    control.register(site, key)
-            except RecommonsError:
-                if time.monotonic() >= end:
-                    raise
-                time.sleep(0.2)
-            else:
-                return
+    enrolment = Child(
+        name="enrolment",
+        command=[sys.executable, "-m", "recommons.server.federation", str(home.folder)],
+        environment=environment,
+        log=inner / "enrolment.log",
+    )
+    return superlink, executor, gateway, enrolment
 
 
 def wait_for_run(control: Control, run_id: int, every_seconds: float = 1.0) -> RunState:
@@ -118,5 +105,12 @@ def start_coordinator(home: CoordinatorHome) -> None:
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    supervisor = Supervisor(coordinator_children(home), stop)
-    supervisor.run(ready=lambda: register_sites(home))
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every look at Flower
+    inner = home.folder / "superlink"
+    supervisor = Supervisor(coordinator_children(home), stop, record=inner)
+
+    def ready() -> None:
+        register_sites(home)
+        Keeper(home, stop).start()
+
+    supervisor.run(ready)

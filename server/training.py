@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from flwr.serverapp import Grid
 
 from recommons.common.errors import ProtocolAbort, RecommonsError
 from recommons.common.hashing import digest
@@ -26,8 +25,10 @@ from recommons.server.folder import CoordinatorFolder
 from recommons.server.journal import AttemptJournal, RunJournal
 from recommons.server.progress import RoundProgress
 from recommons.server.rounds import AttemptRequest, Traffic, secure_sum
+from recommons.server.stopping import StopRequest
+from recommons.server.transport import Line
 
-__all__ = ["Listener", "TrainingResult", "noisy_sums", "train"]
+__all__ = ["Listener", "TrainingResult", "Watch", "noisy_sums", "train"]
 
 Listener = Callable[[RoundProgress], None]
 Sums = Mapping[str, NoisySum]
@@ -55,38 +56,56 @@ class TrainingResult:
     traffic: Traffic
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Watch:
+    """Who follows a run.
+
+    Attributes:
+        listen: Told of every step.
+        keep: Given the result before the run ends at the sites; again when an ended run is taken
+            up again.
+        stop: What the operator asks for between two attempts.
+    """
+
+    listen: Listener = lambda _progress: None
+    keep: Callable[[TrainingResult], None] = lambda _result: None
+    stop: Callable[[], StopRequest | None] = lambda: None
+
+
 def train(
-    grid: Grid,
+    line: Line,
     folder: CoordinatorFolder,
-    listen: Listener,
+    watch: Watch,
     *,
     deadline_seconds: float = 600.0,
 ) -> TrainingResult:
     """Carry out the folder's plan, or go on with it where an earlier process stopped.
 
     Args:
-        grid: Flower's grid, to which the cohort's sites are connected.
+        line: The line to the sites of the cohort.
         folder: The coordinator's folder with the plan.
-        listen: Told of every step.
+        watch: Who follows it.
         deadline_seconds: How long each exchange waits for the last site.
 
     Raises:
-        RecommonsError: ``run/sites``, ``run/refused`` or ``run/attempts``; the ledger holds why.
+        RecommonsError: ``run/sites``, ``run/refused``, ``run/attempts`` or ``run/stopped``; the
+            ledger holds why.
     """
-    return _Run(grid, folder, listen, deadline_seconds).carry_out()
+    return _Run(line, folder, watch, deadline_seconds).carry_out()
 
 
 @dataclass
 class _Run:
-    grid: Grid
+    line: Line
     folder: CoordinatorFolder
-    listen: Listener
+    watch: Watch
     deadline_seconds: float
     traffic: Traffic = field(default_factory=Traffic)
     cohort: Cohort = field(default_factory=lambda: Cohort(nodes={}))
     done: list[Sums] = field(default_factory=list)
     events: list[tuple[GaussianSumRelease, ...]] = field(default_factory=list)
     vectors_asked: bool = False
+    began: float = field(default_factory=time.perf_counter)
     aborts: list[tuple[int, int, str]] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
 
@@ -111,9 +130,7 @@ class _Run:
         start = time.perf_counter()
         release = self.model.release(tuple(self.done))
         self.traffic.clock("release", start)
-        if not over:
-            self._finish(release)
-        return TrainingResult(
+        result = TrainingResult(
             release=release,
             events=tuple(self.events),
             aborts=tuple(self.aborts),
@@ -121,6 +138,11 @@ class _Run:
             dropped=self.dropped,
             traffic=self.traffic,
         )
+        # Published before the run ends anywhere: a site that is told so finds the release.
+        self.watch.keep(result)
+        if not over:
+            self._finish(release)
+        return result
 
     def _train(self) -> None:
         self._join()
@@ -150,7 +172,13 @@ class _Run:
     def _join(self) -> None:
         shown = self.journal.shown
         try:
-            self.cohort = join_cohort(self.grid, self.folder, self.deadline_seconds, shown=shown)
+            self.cohort = join_cohort(
+                self.line,
+                self.folder,
+                self.deadline_seconds,
+                shown=shown,
+                required=0 if self._ends_for_good() else None,
+            )
         except RecommonsError as error:
             # Nothing has begun: the sites that did join keep their reservation, and the run goes
             # on when the others are there.
@@ -164,13 +192,13 @@ class _Run:
             RecommonsError: The run had failed, under its code.
         """
         self.cohort = join_cohort(
-            self.grid,
+            self.line,
             self.folder,
             self.deadline_seconds,
             shown=self.journal.shown,
             required=0,
         )
-        self.cohort.anchor(self.grid, self.journal, self.deadline_seconds)
+        self.cohort.anchor(self.line, self.journal, self.deadline_seconds)
         ended = self.journal.ended
         if ended is not None and "code" in ended.body:
             raise RecommonsError(ended.body["code"], "the run has ended and cannot go on")
@@ -178,6 +206,7 @@ class _Run:
     def _round(self, number: int, state: bytes) -> None:
         """Attempt a round until it gives a sum or the plan's attempts are used up."""
         while True:
+            self._heed_stop()
             attempt = sum(1 for opened in self._opened() if opened == number)
             repeats = len(self._opened()) - len(set(self._opened()))
             if attempt and repeats >= self.plan.privacy.spare_attempts:
@@ -194,6 +223,21 @@ class _Run:
                 self._tell(number, attempt, "sum", message=f"aborted: {abort.code}")
             else:
                 return
+
+    def _heed_stop(self) -> None:
+        """Leave where the operator asks for it, between two attempts.
+
+        Raises:
+            RecommonsError: ``run/stopped``.
+        """
+        if self._ends_for_good():
+            self._end(Outcome(code="run/stopped"))
+        if self.watch.stop() is not None:
+            raise RecommonsError("run/stopped", "the operator stopped the run")
+
+    def _ends_for_good(self) -> bool:
+        asked = self.watch.stop()
+        return asked is not None and asked.for_good
 
     def _record_abort(self, number: int, attempt: int, code: str, *, asked: bool) -> None:
         events = self._events(number, attempt) if asked else ()
@@ -223,7 +267,7 @@ class _Run:
             self._tell(number, attempt, name, dropped=tuple(sorted(absent)))
 
         result = secure_sum(
-            self.grid,
+            self.line,
             AttemptRequest(
                 context=context,
                 parameters=self.plan.parameters(),
@@ -265,9 +309,9 @@ class _Run:
 
     def _end(self, outcome: Outcome) -> None:
         """End the run at the sites and here, and leave the last heads with everyone."""
-        heads = self.cohort.dismiss(self.grid, self.journal, outcome, self.deadline_seconds)
+        heads = self.cohort.dismiss(self.line, self.journal, outcome, self.deadline_seconds)
         self.journal.end(outcome, heads)
-        self.cohort.anchor(self.grid, self.journal, self.deadline_seconds)
+        self.cohort.anchor(self.line, self.journal, self.deadline_seconds)
 
     def _opened(self) -> list[int]:
         """The round of every attempt that was ever opened in this run."""
@@ -307,7 +351,7 @@ class _Run:
         dropped: tuple[str, ...] = (),
         message: str = "",
     ) -> None:
-        self.listen(
+        self.watch.listen(
             RoundProgress(
                 round=number + 1,
                 rounds=len(self.specs),
@@ -320,6 +364,9 @@ class _Run:
                 bytes_down=self.traffic.bytes_down.total(),
                 epsilon_spent=self._epsilon(),
                 epsilon_target=self.plan.privacy.epsilon,
+                by_site=self.traffic.by_site(),
+                elapsed=time.perf_counter() - self.began,
+                refusals=tuple(self.traffic.refusals),
                 message=message,
             )
         )

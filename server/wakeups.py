@@ -49,6 +49,11 @@ class Wakeups:
         return cls(_folder(), f"app-{os.getpid()}", "gateway")
 
     @classmethod
+    def of_nobody(cls) -> Self:
+        """Where there is nobody to talk to: a wait is a pause."""
+        return cls(None, "", "")
+
+    @classmethod
     def of_gateway(cls) -> Self:
         """Of the gateway: nudges the apps."""
         return cls(_folder(), "gateway", "app-*")

@@ -48,11 +48,24 @@ def simulate(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="als|ease", help="The model. [default: als]", rich_help_panel=_MODEL),
+        typer.Option(
+            metavar="als|ease|two-tower|…",
+            help="The model. [default: als]",
+            rich_help_panel=_MODEL,
+        ),
     ] = None,
     dim: Annotated[
         int | None,
         typer.Option(help="Factors; by default the model's choice.", rich_help_panel=_MODEL),
+    ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A hyperparameter of the model, e.g. steps=40 or rate=0.1; may be repeated.",
+            rich_help_panel=_MODEL,
+        ),
     ] = None,
     epsilon: Annotated[
         str | None,
@@ -163,6 +176,7 @@ def simulate(
         "partition": partition,
         "model": model,
         "dim": dim,
+        "settings": given,
         "epsilon": epsilon,
         "delta": delta,
         "colluding": colluding,

@@ -42,6 +42,9 @@ class Found:
     sites: Mapping[str, Path]
 
 
+_ANY_ROUNDS = 100_000
+
+
 def simulated_policy(wish: Wish) -> Policy:
     """The policy of a simulated site: exactly what the simulation asks for, and no more.
 
@@ -55,6 +58,7 @@ def simulated_policy(wish: Wish) -> Policy:
             when_exhausted="refuse",
         ),
         plans=PlansPolicy(
+            most_rounds=_ANY_ROUNDS,
             most_spare_attempts=wish.spare_attempts,
             inferred_catalogue="accept",
         ),

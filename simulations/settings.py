@@ -9,16 +9,30 @@ from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from recommons.common.checks import describe_validation
 from recommons.common.errors import InvalidInput
+from recommons.common.models.registry import MODEL_NAMES
 
 __all__ = ["SimulationSettings"]
 
 
 def _epsilon(value: object) -> object:
     return inf if value in ("inf", "Infinity", inf) else value
+
+
+def _model(name: str) -> str:
+    if name not in MODEL_NAMES:
+        raise ValueError(f"must be one of {', '.join(MODEL_NAMES)}")
+    return name
 
 
 class SimulationSettings(BaseModel):
@@ -32,6 +46,7 @@ class SimulationSettings(BaseModel):
         partition: How users are spread over sites.
         model: The model.
         dim: Number of factors; None for the model's own choice.
+        settings: Further hyperparameters by name; those left out follow from them.
         epsilon: Target ε over all releases and permitted attempts; infinite for no noise.
         delta: δ; None for min(10^-6, 1/(10·declared users)).
         colluding: c, sites assumed to pool what they know.
@@ -51,8 +66,9 @@ class SimulationSettings(BaseModel):
     columns: dict[str, str] = Field(default_factory=dict)
     sites: Annotated[int, Field(ge=3, le=1000)] = 8
     partition: Literal["uniform", "country", "skewed"] = "uniform"
-    model: Literal["als", "ease"] = "als"
+    model: Annotated[str, AfterValidator(_model)] = "als"
     dim: Annotated[int, Field(ge=1, le=512)] | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
     epsilon: Annotated[float, BeforeValidator(_epsilon), Field(gt=0)] = 8.0
     delta: Annotated[float, Field(gt=0, lt=1)] | None = None
     colluding: Annotated[int, Field(ge=0)] = 1

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from recommons.client.release_files import write_release
+from recommons.client.serving.release_files import write_release
 from recommons.client.sources import ColumnNames, load_dataset
 from recommons.common.data.dataset import Dataset, split_dataset
 from recommons.common.data.splits import Split
@@ -20,6 +20,7 @@ from recommons.common.errors import InvalidInput
 from recommons.common.models.interface import FederatedModel, PublicFigures
 from recommons.common.models.registry import build_model
 from recommons.common.privacy.calibration import default_delta
+from recommons.server.display import Display
 from recommons.server.folder import CoordinatorFolder
 from recommons.server.planning import Wish, make_plan, specs_for
 from recommons.server.training import TrainingResult
@@ -28,7 +29,6 @@ from recommons.simulations.founding import found_federation, simulated_policy
 from recommons.simulations.online_retail import load_online_retail
 from recommons.simulations.outages import random_outages
 from recommons.simulations.populations import Population, declared_users, partition
-from recommons.simulations.progress import Display
 from recommons.simulations.report.gather import RunFigures, gather_report, release_metadata
 from recommons.simulations.report.page import render_page
 from recommons.simulations.report.schema import Report, report_json
@@ -102,7 +102,12 @@ class Scene:
             epsilon=settings.epsilon,
         )
         return build_model(
-            settings.model, self.dataset.catalogue, figures, dim=settings.dim, seed=settings.seed
+            settings.model,
+            self.dataset.catalogue,
+            figures,
+            dim=settings.dim,
+            seed=settings.seed,
+            settings=settings.settings,
         )
 
 

@@ -1,5 +1,6 @@
 """`recommons simulate`: options in, files and a summary out."""
 
+import json
 import shlex
 import sys
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from recommons.common.errors import InvalidInput
-from recommons.simulations.progress import open_display
+from recommons.server.display import open_display
 from recommons.simulations.report.schema import report_json
 from recommons.simulations.report.summary import print_summary
 from recommons.simulations.run_folders import calm_flower, next_folder
@@ -70,7 +71,20 @@ def _values(options: Mapping[str, Any]) -> dict[str, Any]:
     values = dict(options)
     if values.get("columns") is not None:
         values["columns"] = _columns(values["columns"])
+    if values.get("settings") is not None:
+        values["settings"] = dict(_setting(text) for text in values["settings"])
     return values
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """NAME=VALUE with the value as JSON, or as text where it is none."""
+    name, sign, value = text.partition("=")
+    if not name or not sign:
+        raise InvalidInput("run/settings", f"--set is {text!r}; required: NAME=VALUE")
+    try:
+        return name.strip(), json.loads(value)
+    except ValueError:
+        return name.strip(), value.strip()
 
 
 def _columns(text: str) -> dict[str, str]:

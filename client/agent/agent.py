@@ -5,14 +5,16 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 from flwr.clientapp import ClientApp
 
 from recommons.client.agent.answering import Answering
+from recommons.client.agent.chores import Chore, Chores
 from recommons.client.agent.connection import Connection
 from recommons.client.agent.credentials import read_node_key, tls_context
 from recommons.client.agent.heartbeat import HEARTBEAT_SECONDS, Heartbeat
@@ -37,11 +39,13 @@ class Agent:
     Attributes:
         folder: The site's folder.
         app: The ClientApp that is installed here.
+        chores: What it asks of the coordinator beside answering.
         stop: Set it, from any thread, to leave after the message in hand.
     """
 
     folder: Path
     app: ClientApp
+    chores: Sequence[Chore] = ()
     stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
@@ -77,14 +81,26 @@ class Agent:
     def _stay(self, link: FleetLink, connection: Connection, backoff: Backoff) -> None:
         node_id = self._activate(link)
         event(_log, "connected", node=str(node_id))
-        answering = Answering(link=link, app=self.app, site_dir=self.folder, node_id=node_id)
+        client = httpx.Client(
+            base_url=f"https://{connection.address}",
+            verify=tls_context(self.folder),
+            timeout=connection.call_seconds,
+        )
+        chores = Chores(self.folder, client, self.chores)
+        answering = Answering(
+            link=link,
+            app=self.app,
+            site_dir=self.folder,
+            node_id=node_id,
+            ended=chores.look_soon,
+        )
         pace = Pace(
             shortest=connection.shortest_poll_seconds,
             longest=connection.longest_poll_seconds,
             since=time.monotonic(),
         )
         try:
-            with Heartbeat(link):
+            with Heartbeat(link), chores:
                 while not self.stop.is_set():
                     asked = time.monotonic()
                     envelope = link.receive()

@@ -1,10 +1,8 @@
 """One message, from its objects to the objects of its reply; only code installed here is run."""
 
 import logging
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,31 +11,31 @@ from flwr.app.message import remove_content_from_message
 from flwr.clientapp import ClientApp
 from flwr.common.constant import ErrorCode
 from flwr.common.serde import message_to_proto
-from flwr.proto.message_pb2 import Metadata
+from flwr.proto.message_pb2 import Metadata, ObjectTree
 from flwr.supercore.inflatable.inflatable_object import (
     get_all_nested_objects,
     get_object_id,
-    get_object_tree,
-    iterate_object_tree,
     no_object_id_recompute,
 )
 from flwr.supercore.inflatable.inflatable_utils import (
     ObjectPullError,
+    ObjectUnavailableError,
     inflate_object_from_contents,
-    pull_objects,
 )
 from flwr.supercore.task_identity import TaskIdentity
 
 from recommons.client.agent.link import Envelope, FleetLink, LinkError
 from recommons.client.agent.logs import event
+from recommons.client.records.outbox import note_outbound
 from recommons.common.bundle import BUNDLE_HASH
+from recommons.common.parcel import pack_parcel, unpack_parcel
 from recommons.common.wire import EXCHANGES
 
 __all__ = ["Answering"]
 
 _ALLOWED = frozenset(f"train.{exchange}" for exchange in EXCHANGES)
+_LAST = "train.anchor"
 _MOST_RUNS = 64
-_MOST_OBJECTS = 16
 _log = logging.getLogger(__name__)
 
 
@@ -50,12 +48,14 @@ class Answering:
         app: The ClientApp that is installed here.
         site_dir: The site's folder, which the app is told.
         node_id: Flower's id of this node.
+        ended: Told when a run has ended: there may be a release.
     """
 
     link: FleetLink
     app: ClientApp
     site_dir: Path
     node_id: int
+    ended: Callable[[], None] = lambda: None
     _runs: dict[int, bool] = field(default_factory=dict)
 
     def answer(self, envelope: Envelope) -> None:
@@ -71,54 +71,44 @@ class Answering:
         refusal = self._refusal(metadata)
         reply = self._reply(message) if refusal is None else _error(message, refusal)
         computed = time.perf_counter()
-        sent = self._send(run_id, reply)
+        kind = metadata.message_type if metadata.message_type in _ALLOWED else "other"
+        sent = self._send(run_id, reply, kind, refusal)
         event(
             _log,
             "answered" if refusal is None else "refused",
             code=refusal,
-            kind=metadata.message_type if metadata.message_type in _ALLOWED else "other",
+            kind=kind,
             failed=reply.has_error(),
             bytes_in=received,
-            bytes_out=sum(map(len, sent.values())),
+            bytes_out=sent,
             reply=reply.object_id,
             seconds_fetching=round(fetched - start, 4),
             seconds_computing=round(computed - fetched, 4),
             seconds_sending=round(time.perf_counter() - computed, 4),
         )
+        if metadata.message_type == _LAST:
+            self.ended()
 
     def _fetch(self, envelope: Envelope) -> tuple[Message, int]:
         metadata = envelope.message.metadata
         run_id, message_id = metadata.run_id, metadata.message_id
-        ids = [tree.object_id for tree in iterate_object_tree(envelope.tree)]
-        if envelope.tree.object_id != message_id or len(ids) > _MOST_OBJECTS:
-            raise LinkError("agent/message", "the message and its objects do not fit")
+        if envelope.tree.object_id != message_id or envelope.tree.children:
+            raise LinkError("agent/message", "not a message in one parcel")
         try:
-            contents = pull_objects(
-                ids,
-                lambda object_id: self.link.download(run_id, object_id),
-                max_time=min(metadata.ttl, 600.0),
-                # The coordinator announces a message just before its objects.
-                initial_backoff=0.05,
-                backoff_cap=0.5,
-            )
-            if any(get_object_id(content) != wanted for wanted, content in contents.items()):
-                raise LinkError("agent/message", "an object is not the one that was announced")
-            size = sum(map(len, contents.values()))
+            parcel = self.link.download(run_id, message_id)
+            # Known by their hashes: what is not the announced message is not found among them.
+            contents = {get_object_id(content): content for content in unpack_parcel(parcel)}
             message = inflate_object_from_contents(message_id, contents)
-        except (ObjectPullError, ValueError, KeyError, TypeError) as error:
+        except (ObjectPullError, ObjectUnavailableError) as error:
+            raise LinkError("agent/message", "the message is not there any more") from error
+        except (ValueError, KeyError, TypeError) as error:
             raise LinkError("agent/message", "a message could not be put together") from error
         if not isinstance(message, Message) or not message.has_content():
             raise LinkError("agent/message", "not a message with content")
         message.metadata.__dict__["_message_id"] = message_id
         if message.metadata.run_id != run_id or message.metadata.dst_node_id != self.node_id:
             raise LinkError("agent/message", "a message for another run or node")
-        # The message is whole and in memory; that it may be forgotten there can be said meanwhile.
-        threading.Thread(target=self._confirm, args=(run_id, message_id), daemon=True).start()
-        return message, size
-
-    def _confirm(self, run_id: int, message_id: str) -> None:
-        with suppress(LinkError):  # otherwise it is forgotten with the run
-            self.link.confirm(run_id, message_id)
+        return message, len(parcel)
 
     def _refusal(self, metadata: Metadata) -> str | None:
         """Why a message is not the app's to answer."""
@@ -156,25 +146,26 @@ class Answering:
             event(_log, "fault", error=type(error).__name__)
             return _error(message, type(error).__name__)
 
-    def _send(self, run_id: int, reply: Message) -> dict[str, bytes]:
-        reply.metadata.__dict__["_message_id"] = reply.object_id
-        with no_object_id_recompute():
-            tree = get_object_tree(reply)
-            contents = {
-                object_id: item.deflate()
-                for object_id, item in get_all_nested_objects(reply).items()
-            }
+    def _send(self, run_id: int, reply: Message, kind: str, refusal: str | None) -> int:
+        """Note an answer in the outbox, then send it; returns its bytes."""
+        with no_object_id_recompute():  # a vector is hashed once
+            reply.metadata.__dict__["_message_id"] = reply.object_id
+            objects = get_all_nested_objects(reply).values()
+            parcel = pack_parcel(item.deflate() for item in objects)
             head = remove_content_from_message(reply) if reply.has_content() else reply
+            note_outbound(
+                self.site_dir,
+                kind=kind,
+                size=len(parcel),
+                sha256=reply.object_id,
+                code=refusal,
+                now=time.time(),
+            )
+            tree = ObjectTree(object_id=reply.object_id)
             session, wanted = self.link.announce(message_to_proto(head), tree)
-        parts = [(item, content) for item, content in contents.items() if item in wanted]
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            uploads = [
-                pool.submit(self.link.upload, run_id, session, item, content)
-                for item, content in parts
-            ]
-        for upload in uploads:
-            upload.result()
-        return contents
+        if reply.object_id in wanted:
+            self.link.upload(run_id, session, reply.object_id, parcel)
+        return len(parcel)
 
 
 def _error(message: Message, reason: str) -> Message:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from recommons.client.durably import write_durably
 from recommons.common.checks import describe_validation
 from recommons.common.errors import InvalidInput
 
@@ -55,4 +56,4 @@ class Connection(BaseModel):
     def write(self, folder: Path) -> None:
         """Write it into a site's folder."""
         lines = [f"version = {self.version}", f'address = "{self.address}"']
-        (folder / CONNECTION).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_durably(folder / CONNECTION, ("\n".join(lines) + "\n").encode())

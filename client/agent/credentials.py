@@ -10,7 +10,6 @@ The node key opens the connection and signs Flower's node headers. It is not the
 key: whoever steals it can be silent or noisy in the site's place, but can sign nothing for it.
 """
 
-import os
 import ssl
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from recommons.client.durably import create_durably
 from recommons.common.errors import InvalidInput
 
 __all__ = ["AUTHORITY", "CERTIFICATE", "KEY", "create_node_key", "read_node_key", "tls_context"]
@@ -34,12 +34,13 @@ CERTIFICATE = "node.pem"
 AUTHORITY = "authority.pem"
 
 
-def create_node_key(folder: Path, site: str) -> bytes:
+def create_node_key(folder: Path, site: str, name: str = KEY) -> bytes:
     """Draw a node key in a site's folder.
 
     Args:
         folder: The site's folder.
         site: The site's id, written into the request for the reader's eyes only.
+        name: The key's file.
 
     Returns:
         The signing request for the authority, PEM; it proves that the site holds the key.
@@ -48,11 +49,8 @@ def create_node_key(folder: Path, site: str) -> bytes:
         FileExistsError: There is a key already; it is never overwritten.
     """
     key = ec.generate_private_key(ec.SECP384R1())
-    descriptor = os.open(folder / KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        file.flush()
-        os.fsync(file.fileno())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    create_durably(folder / name, pem)
     return signing_request(key, site)
 
 
@@ -63,7 +61,7 @@ def signing_request(key: ec.EllipticCurvePrivateKey, site: str) -> bytes:
     return request.sign(key, hashes.SHA384()).public_bytes(Encoding.PEM)
 
 
-def read_node_key(folder: Path) -> ec.EllipticCurvePrivateKey:
+def read_node_key(folder: Path, name: str = KEY) -> ec.EllipticCurvePrivateKey:
     """The node key.
 
     Raises:
@@ -71,11 +69,11 @@ def read_node_key(folder: Path) -> ec.EllipticCurvePrivateKey:
             shown.
     """
     try:
-        key = load_pem_private_key((folder / KEY).read_bytes(), None)
+        key = load_pem_private_key((folder / name).read_bytes(), None)
     except (OSError, ValueError, TypeError):
-        raise InvalidInput("agent/credentials", f"{KEY} cannot be read") from None
+        raise InvalidInput("agent/credentials", f"{name} cannot be read") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise InvalidInput("agent/credentials", f"{KEY} does not hold a key on P-384")
+        raise InvalidInput("agent/credentials", f"{name} does not hold a key on P-384")
     return key
 
 

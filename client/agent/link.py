@@ -20,7 +20,6 @@ from flwr.proto.fleet_pb2 import (
 )
 from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
 from flwr.proto.message_pb2 import (
-    ConfirmMessageReceivedRequest,
     Message,
     ObjectTree,
     PullObjectRequest,
@@ -37,7 +36,7 @@ from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from recommons.common.errors import RecommonsError
 
-__all__ = ["Envelope", "FleetLink", "LinkError"]
+__all__ = ["Envelope", "FleetLink", "LinkError", "named"]
 
 WAIT_SECONDS = 5
 """How long the coordinator may hold a question for messages while there are none."""
@@ -117,24 +116,24 @@ class FleetLink:
         request = ActivateNodeRequest(
             public_key=self._public_key, heartbeat_interval=heartbeat_seconds
         )
-        response = _named(lambda: self._client.ActivateNode(request))
+        response = named(lambda: self._client.ActivateNode(request))
         self._node = Node(node_id=response.node_id)
         return int(response.node_id)
 
     def deactivate(self, node_id: int) -> None:
         """Announce that the site leaves, or that an earlier agent of it is gone."""
         request = DeactivateNodeRequest(node_id=node_id)
-        _named(lambda: self._client.DeactivateNode(request))
+        named(lambda: self._client.DeactivateNode(request))
 
     def heartbeat(self, heartbeat_seconds: float) -> None:
         """Keep the lease."""
         request = SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=heartbeat_seconds)
-        _named(lambda: self._client.SendNodeHeartbeat(request))
+        named(lambda: self._client.SendNodeHeartbeat(request))
 
     def receive(self) -> Envelope | None:
         """The next message for this site, if there is one."""
         request = PullMessagesRequest(node=self._node)
-        response = _named(lambda: self._client.PullMessages(request))
+        response = named(lambda: self._client.PullMessages(request))
         if not response.messages_list:
             return None
         return Envelope(message=response.messages_list[0], tree=response.message_object_trees[0])
@@ -142,7 +141,7 @@ class FleetLink:
     def run(self, run_id: int) -> Run:
         """What Flower says about a run."""
         request = GetRunRequest(node=self._node, run_id=run_id)
-        return _named(lambda: self._client.GetRun(request)).run
+        return named(lambda: self._client.GetRun(request)).run
 
     def download(self, run_id: int, object_id: str) -> bytes:
         """One object of a message.
@@ -152,26 +151,19 @@ class FleetLink:
             ObjectPullError: There is none.
         """
         request = PullObjectRequest(node=self._node, run_id=run_id, object_id=object_id)
-        response = _named(lambda: self._client.PullObject(request))
+        response = named(lambda: self._client.PullObject(request))
         if not response.object_found:
             raise ObjectPullError(object_id, "not found")
         if not response.object_available:
             raise ObjectUnavailableError(object_id)
         return bytes(response.object_content)
 
-    def confirm(self, run_id: int, message_id: str) -> None:
-        """The message has arrived; the coordinator may forget it."""
-        request = ConfirmMessageReceivedRequest(
-            node=self._node, run_id=run_id, message_object_id=message_id
-        )
-        _named(lambda: self._client.ConfirmMessageReceived(request))
-
     def announce(self, reply: Message, tree: ObjectTree) -> tuple[str, frozenset[str]]:
         """Announce a reply; returns the upload session and the objects that are wanted."""
         request = PushMessagesRequest(
             node=self._node, messages_list=[reply], message_object_trees=[tree]
         )
-        response = _named(lambda: self._client.PushMessages(request))
+        response = named(lambda: self._client.PushMessages(request))
         return response.session_id, frozenset(response.objects_to_push)
 
     def upload(self, run_id: int, session: str, object_id: str, content: bytes) -> None:
@@ -187,12 +179,16 @@ class FleetLink:
             object_id=object_id,
             object_content=content,
         )
-        if not _named(lambda: self._client.PushObject(request)).stored:
+        if not named(lambda: self._client.PushObject(request)).stored:
             raise LinkError("agent/run-over", "the coordinator no longer wants this reply")
 
 
-def _named(call: Callable[[], _T]) -> _T:
-    """Do a call; whatever fails becomes a named code."""
+def named(call: Callable[[], _T]) -> _T:
+    """Do a call; whatever fails becomes a named code.
+
+    Raises:
+        LinkError: ``agent/…``.
+    """
     try:
         return call()
     except httpx.HTTPStatusError as error:

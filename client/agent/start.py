@@ -1,19 +1,25 @@
 """`recommons site start`: the agent as a process."""
 
+import logging
 import os
 import signal
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
 __all__ = ["start_agent"]
 
 
-def start_agent(folder: Path) -> None:
+def start_agent(folder: Path, *, health: str | None = None) -> None:
     """Run the agent in this process until SIGTERM or SIGINT.
 
     The first signal lets the message in hand be answered, ends the lease and returns; a second one
     ends the process at once (what was answered is durable either way).
+
+    Args:
+        folder: The site's folder.
+        health: ``[HOST:]PORT`` on which health endpoints and metrics are answered; by default none.
 
     Raises:
         InvalidInput: The folder is not that of an enrolled site, or it has an agent already.
@@ -23,8 +29,11 @@ def start_agent(folder: Path) -> None:
     os.environ["FLWR_HOME"] = str(folder / ".flwr")
     # Flower reads its settings when it is imported, so it is imported only now.
     from recommons.client.agent.agent import Agent
-    from recommons.client.agent.logs import log_to_stderr
+    from recommons.client.agent.fetching import fetch_releases
+    from recommons.client.agent.logs import event, log_to_stderr
     from recommons.client.app import app
+    from recommons.client.membership.news import fetch_news
+    from recommons.client.operating.watching import parse_address, watched
 
     log_to_stderr()
     stop = threading.Event()
@@ -36,4 +45,8 @@ def start_agent(folder: Path) -> None:
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
-    Agent(folder=folder, app=app, stop=stop).run()
+    with ExitStack() as stack:
+        if health is not None:
+            host, port = stack.enter_context(watched(folder, parse_address(health)))
+            event(logging.getLogger(__name__), "health endpoints", address=f"{host}:{port}")
+        Agent(folder=folder, app=app, chores=(fetch_news, fetch_releases), stop=stop).run()

@@ -5,7 +5,6 @@ from recommons.client.sources.folder import load_dataset
 from recommons.client.sources.histories import (
     Histories,
     read_histories,
-    read_user_ids,
     write_histories,
 )
 
@@ -15,6 +14,5 @@ __all__ = [
     "Histories",
     "load_dataset",
     "read_histories",
-    "read_user_ids",
     "write_histories",
 ]

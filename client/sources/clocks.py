@@ -38,6 +38,11 @@ class Clock:
     form: str = ""
 
     @property
+    def unit(self) -> str:
+        """What the whole numbers count, as far as the column says."""
+        return {"whole": "its own unit", "decimal": "thousandths"}.get(self.kind, "microseconds")
+
+    @property
     def expected(self) -> str:
         """What a cell of the column must be."""
         if self.kind == "iso":

@@ -140,7 +140,7 @@ def load_dataset(
 def _assemble(files: DatasetFiles, stream: EventStream, items: ItemTable | None) -> Dataset:
     catalogue = build_catalogue(items, stream.item_ids().to_list())
     user_ids, item_ids = stream.user_ids(), pl.Series(catalogue.item_ids)
-    pairs = stream.pairs(user_ids, item_ids, with_times=True)
+    pairs = stream.pairs(user_ids, item_ids, with_times=True, with_order=True)
     roles = None
     if files.benchmark is not None:
         roles = read_benchmark(files.benchmark, user_ids, item_ids, pairs.interactions)

@@ -3,20 +3,16 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from recommons.client.sources.columns import EVENT_FIELDS, ColumnNames, EventFilter
-from recommons.client.sources.events import EventStream, open_events
+from recommons.client.sources.events import open_events
 from recommons.client.sources.tables import open_table
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
 from recommons.common.errors import DataError, InvalidInput
 
-__all__ = ["Histories", "read_histories", "read_user_ids", "write_histories"]
-
-
-_NO_IDS = pl.Series("user_id", [], pl.String)
+__all__ = ["Histories", "read_histories", "write_histories"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,28 +37,29 @@ def read_histories(
     *,
     names: ColumnNames | None = None,
     positives: EventFilter | None = None,
-    may_be_empty: bool = False,
+    with_order: bool = False,
 ) -> Histories:
     """Read a file of events (Parquet, CSV, TSV or JSONL).
 
     Events on items outside the catalogue are left out and counted, not refused: a shop adds
     products between two plans, and what a plan's vectors cannot hold changes neither the sum nor
     its guarantee. If *no* event is on an item of the catalogue, file and catalogue do not belong
-    together, and that is an error, unless `may_be_empty`: then no row, or none that counts, is
-    nobody, and what remains are users without items.
+    together, and that is an error.
+
+    With `with_order` the interactions carry times and kinds where the file has them, which costs
+    ten bytes a pair: only for models that read them.
 
     Raises:
         DataError: Wrong input, or no known item; file, row and column are named, never a user.
     """
-    stream = _open(path, names, positives, may_be_empty=may_be_empty)
-    if stream is None:
-        nobody = Interactions(
-            indptr=np.zeros(1, np.int64), indices=np.empty(0, np.int32), n_items=len(catalogue)
-        )
-        return Histories(user_ids=_NO_IDS, interactions=nobody, unknown_rows=0)
+    if not path.is_file():
+        raise DataError("data/not-found", f"{path}: no such file; expected a file of events")
+    names = names or ColumnNames()
+    table = open_table(path, path.name, names.candidates(*EVENT_FIELDS))
+    stream = open_events(table, names, positives or EventFilter())
     user_ids = stream.user_ids()
-    pairs = stream.pairs(user_ids, pl.Series(catalogue.item_ids))
-    if not may_be_empty and not len(pairs.interactions.indices):
+    pairs = stream.pairs(user_ids, pl.Series(catalogue.item_ids), with_order=with_order)
+    if not len(pairs.interactions.indices):
         raise DataError(
             "data/unknown-item",
             f"{path.name}: no row has an item of the catalogue; expected its ids",
@@ -74,42 +71,12 @@ def read_histories(
     )
 
 
-def read_user_ids(
-    path: Path,
-    *,
-    names: ColumnNames | None = None,
-    positives: EventFilter | None = None,
-    may_be_empty: bool = False,
-) -> pl.Series:
-    """The users in a file of events, ascending as strings: those of `read_histories`.
-
-    Raises:
-        DataError: Wrong input; file, row and column are named, never a user.
-    """
-    stream = _open(path, names, positives, may_be_empty=may_be_empty)
-    return _NO_IDS if stream is None else stream.user_ids()
-
-
-def _open(
-    path: Path, names: ColumnNames | None, positives: EventFilter | None, *, may_be_empty: bool
-) -> EventStream | None:
-    """The checked file; None for one without a row that counts, where that may be."""
-    if not path.is_file():
-        raise DataError("data/not-found", f"{path}: no such file; expected a file of events")
-    names = names or ColumnNames()
-    try:
-        table = open_table(path, path.name, names.candidates(*EVENT_FIELDS))
-        return open_events(table, names, positives or EventFilter())
-    except DataError as error:
-        if may_be_empty and error.code == "data/empty":
-            return None
-        raise
-
-
 def write_histories(
     path: Path, user_ids: pl.Series, interactions: Interactions, catalogue: Catalogue
 ) -> None:
     """Write users' pairs as a Parquet file of events (user_id, item_id), by user and item.
+
+    Times are written as they are (``timestamp``). Kinds are not: their names are gone.
 
     Raises:
         InvalidInput: The sizes do not agree.
@@ -125,4 +92,7 @@ def write_histories(
         pl.col("user_id").repeat_by("n").explode(empty_as_null=False)
     )["user_id"]
     items = pl.Series(catalogue.item_ids).gather(interactions.indices)
-    pl.DataFrame({"user_id": rows, "item_id": items}).write_parquet(path)
+    frame = pl.DataFrame({"user_id": rows, "item_id": items})
+    if interactions.times is not None:
+        frame = frame.with_columns(timestamp=pl.Series(interactions.times))
+    frame.write_parquet(path)

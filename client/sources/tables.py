@@ -64,15 +64,15 @@ class Table:
         with self._reading():
             return query.collect(engine="streaming")
 
-    def batches(self, query: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-        """Run a query over the file, batch by batch, in any order of rows.
+    def batches(self, query: pl.LazyFrame, *, in_order: bool = False) -> Iterator[pl.DataFrame]:
+        """Run a query over the file, batch by batch, in any order of rows or in the file's.
 
         Raises:
             DataError: As `collect`.
         """
         with self._reading():
             yield from query.collect_batches(
-                chunk_size=_BATCH_ROWS, maintain_order=False, engine="streaming"
+                chunk_size=_BATCH_ROWS, maintain_order=in_order, engine="streaming"
             )
 
     @contextmanager

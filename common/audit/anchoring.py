@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from recommons.common.audit.findings import Findings
 from recommons.common.audit.histories import CoordinatorHistory, SiteHistory
-from recommons.common.audit.receipts import Anchor, ReceiptFile
+from recommons.common.audit.receipts import Anchor, ReceiptFile, held_in
 from recommons.common.audit.records import Record
-from recommons.common.heads import COORDINATOR
+from recommons.common.heads import COORDINATOR, Place, Receipt
 
 __all__ = ["LedgerOf", "check_anchors", "check_places", "check_receipts"]
 
@@ -33,12 +33,12 @@ def check_anchors(
         lost: Number and hash of lines that a ledger says it lost.
         findings: Taken up.
     """
-    by_ledger: defaultdict[LedgerOf, set[Anchor]] = defaultdict(set)
+    by_ledger: defaultdict[LedgerOf, list[Anchor]] = defaultdict(list)
     for anchor in anchors:
-        by_ledger[anchor.writer, anchor.key].add(anchor)
+        by_ledger[anchor.writer, anchor.key].append(anchor)
     for record in records:
-        held = by_ledger.pop((record.writer, record.key), set())
-        listed = sorted(held, key=lambda a: (a.seq, a.holder, a.line))
+        held = by_ledger.pop((record.writer, record.key), [])
+        listed = sorted(held, key=lambda anchor: (anchor.seq, anchor.holdings))
         said = {
             (seq, bytes.fromhex(head)) for seq, head in lost.get((record.writer, record.key), ())
         }
@@ -92,7 +92,8 @@ def _add_contradictions(
 
 
 def _where(anchor: Anchor) -> str:
-    return f"{anchor.holder}, line {anchor.line}, holds its line {anchor.seq + 1}"
+    first = anchor.holdings[0]
+    return f"{first.file}, line {first.line}, holds its line {anchor.seq + 1}"
 
 
 def _check_last_line(record: Record, held: Sequence[Anchor], findings: Findings) -> None:
@@ -100,7 +101,8 @@ def _check_last_line(record: Record, held: Sequence[Anchor], findings: Findings)
     if record.broken or not record.entries:
         return
     last = len(record.entries) - 1
-    others = [anchor for anchor in held if anchor.owner not in (None, record.writer)]
+    own = (None, record.writer)
+    others = [a for a in held if any(holding.owner not in own for holding in a.holdings)]
     if any(anchor.seq >= last for anchor in others):
         return
     known = max((anchor.seq for anchor in others), default=-1)
@@ -146,44 +148,46 @@ def check_receipts(
     findings: Findings,
 ) -> None:
     """Receipts against the entry they countersign, and against what their keeper revealed."""
-    kept: defaultdict[str, set[tuple[str, int | None, int | None]]] = defaultdict(set)
+    for read, places in held_in(files):
+        if read.check.key is not None:
+            for coordinator in coordinators:
+                _check_countersigned(read.receipt, places, coordinator, findings)
+    kept: defaultdict[str, set[Place]] = defaultdict(set)
     for file in files:
-        for coordinator in coordinators:
-            _check_countersigned(file, coordinator, findings)
         for keeper in file.keepers:
-            kept[keeper] |= {
-                (r.place.run, r.place.round, r.place.attempt) for _, r in file.receipts
-            }
+            kept[keeper].update(receipt.place for _, receipt in file.receipts)
     for site in sites:
-        for run in site.runs.values():
-            for (number, attempt), told in run.attempts.items():
-                if told.released is not None and (run.run, number, attempt) not in kept[site.site]:
-                    findings.add(
-                        "audit/receipt-missing",
-                        "no receipt beside the ledger is the one without which the site reveals "
-                        "nothing",
-                        ledger=site.record.name,
-                        line=told.released,
-                    )
+        for place, line in site.revealed.items():
+            if place not in kept[site.site]:
+                findings.add(
+                    "audit/receipt-missing",
+                    "no receipt beside the ledger is the one without which the site reveals "
+                    "nothing",
+                    ledger=site.record.name,
+                    line=line,
+                )
 
 
 def _check_countersigned(
-    file: ReceiptFile, coordinator: CoordinatorHistory, findings: Findings
+    receipt: Receipt,
+    places: Iterable[tuple[str, int]],
+    coordinator: CoordinatorHistory,
+    findings: Findings,
 ) -> None:
-    entries = coordinator.record.entries
-    for number, receipt in file.receipts:
-        head = receipt.coordinator.head
-        if head.seq >= len(entries) or entries[head.seq].hash != head.hash:
-            continue  # found already
-        entry = entries[head.seq]
-        body = entry.body
-        place = (body.get("run"), body.get("round"), body.get("attempt"))
-        told = (receipt.place.run, receipt.place.round, receipt.place.attempt)
-        heads = [signed.in_ledger() for signed in receipt.heads]
-        if entry.kind not in ("heads", "run-ended") or place != told or body.get("heads") != heads:
-            findings.add(
-                "audit/receipt",
-                f"it is not the receipt of line {head.seq + 1} of {COORDINATOR}'s ledger",
-                ledger=file.name,
-                line=number,
-            )
+    entries, head = coordinator.record.entries, receipt.coordinator.head
+    if head.seq >= len(entries) or entries[head.seq].hash != head.hash:
+        return  # found already
+    entry = entries[head.seq]
+    body = entry.body
+    place = (body.get("run"), body.get("round"), body.get("attempt"))
+    told = (receipt.place.run, receipt.place.round, receipt.place.attempt)
+    heads = [signed.in_ledger() for signed in receipt.heads]
+    if entry.kind in ("heads", "run-ended") and place == told and body.get("heads") == heads:
+        return
+    for name, line in places:
+        findings.add(
+            "audit/receipt",
+            f"it is not the receipt of line {head.seq + 1} of {COORDINATOR}'s ledger",
+            ledger=name,
+            line=line,
+        )

@@ -61,8 +61,8 @@ def audit(
     held = [
         head for history in coordinators for head in heads_in_ledger(history.record, keys, pending)
     ]
-    held += heads_in_receipts(files)
     pending.settle(findings, mapper)
+    held += heads_in_receipts(files, sites)
 
     lost = {(site.site, site.record.key): list(site.lost) for site in sites}
     check_anchors(records, settled(held), lost, findings)

@@ -8,6 +8,7 @@ from typing import Any
 
 from recommons.common.audit.plans import PlanFacts
 from recommons.common.audit.records import Record
+from recommons.common.heads import Place as Receipted
 from recommons.common.policy import Policy
 from recommons.common.secagg.roster import Roster
 
@@ -106,6 +107,16 @@ class SiteHistory:
     def site(self) -> str:
         """The site."""
         return self.record.writer
+
+    @property
+    def revealed(self) -> dict[Receipted, int]:
+        """The attempts at which it says it revealed its shares, for a receipt each; with lines."""
+        return {
+            Receipted(run=run.run, round=number, attempt=attempt): told.released
+            for run in self.runs.values()
+            for (number, attempt), told in run.attempts.items()
+            if told.released is not None
+        }
 
 
 @dataclass(kw_only=True)

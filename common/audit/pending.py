@@ -11,7 +11,7 @@ from recommons.common.secagg.statements import Statement
 __all__ = ["Pending", "PendingAt", "Signed"]
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Signed:
     """A signature that waits to be checked: it holds if any of its checks does.
 

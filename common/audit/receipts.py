@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from recommons.common.audit.findings import Findings
+from recommons.common.audit.histories import SiteHistory
 from recommons.common.audit.pending import Pending, PendingAt, Signed
 from recommons.common.audit.records import LedgerText, Record
 from recommons.common.audit.trust import Trust
@@ -16,50 +17,58 @@ from recommons.common.privacy.ledger_line import unsigned_part
 __all__ = [
     "Anchor",
     "HeldHead",
+    "Holding",
     "ReadReceipt",
     "ReceiptFile",
     "heads_in_ledger",
     "heads_in_receipts",
+    "held_in",
     "read_receipts",
     "settled",
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Anchor:
-    """A line of somebody's ledger, signed by it, as somebody's file holds it.
+class Holding(NamedTuple):
+    """One place where something is held.
+
+    Attributes:
+        file: The file.
+        line: Its line.
+        owner: Who keeps that file, None where that cannot be told.
+    """
+
+    file: str
+    line: int
+    owner: str | None
+
+
+class Anchor(NamedTuple):
+    """A line of somebody's ledger, signed by it, as others' files hold it.
 
     Attributes:
         writer: Whose ledger.
         key: The key that signed it: a site enrolled anew has another ledger under another key.
         seq: The line's number from 0.
         hash: Its hash.
-        holder: The file that holds it.
-        line: The line of that file.
-        owner: Who keeps that file, None where that cannot be told.
+        holdings: Where it is held, in order.
     """
 
     writer: str
     key: bytes
     seq: int
     hash: bytes
-    holder: str
-    line: int
-    owner: str | None
+    holdings: tuple[Holding, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeldHead:
+class HeldHead(NamedTuple):
     """What becomes an `Anchor` if its signature holds."""
 
     signed: SignedHead
-    holder: str
-    line: int
-    owner: str | None
+    holdings: tuple[Holding, ...]
     check: Signed
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ReadReceipt:
     """A receipt whose signatures wait to be checked.
 
@@ -80,13 +89,13 @@ class ReceiptFile:
 
     Attributes:
         name: The file.
-        owner: Who keeps it: the writer of the ledger beside it, None where there is none.
-        keepers: The same, where copies of ledgers that were given count, too.
+        beside: The ledger beside it, None where there is none.
+        keepers: Writers of the ledgers beside it, where copies that were given count, too.
         read: Line and receipt.
     """
 
     name: str
-    owner: str | None
+    beside: Record | None
     keepers: frozenset[str]
     read: tuple[tuple[int, ReadReceipt], ...]
 
@@ -112,7 +121,7 @@ def read_receipts(
         pending: Takes the signatures.
         findings: Taken up.
     """
-    owners = {record.text.source.companion: record.writer for record in records}
+    owners = {record.text.source.companion: record for record in records}
     beside: defaultdict[str, set[str]] = defaultdict(set)
     for record in records:
         for companion in record.companions:
@@ -130,7 +139,7 @@ def read_receipts(
         files.append(
             ReceiptFile(
                 name=text.name,
-                owner=owners.get(text.source.companion),
+                beside=owners.get(text.source.companion),
                 keepers=frozenset(beside[text.source.companion]),
                 read=tuple(reader.read(text)),
             )
@@ -207,38 +216,61 @@ def heads_in_ledger(record: Record, trust: Trust, pending: Pending) -> Iterator[
         )
         for item in heads:
             signed = SignedHead.from_ledger(item)
-            yield HeldHead(
-                signed=signed,
-                holder=record.name,
-                line=entry.seq + 1,
-                owner=record.writer,
-                check=_check_head(signed, trust, pending.at(record.name, entry.seq + 1)),
-            )
+            check = _check_head(signed, trust, pending.at(record.name, entry.seq + 1))
+            holding = Holding(record.name, entry.seq + 1, record.writer)
+            yield HeldHead(signed, (holding,), check)
 
 
-def heads_in_receipts(files: Iterable[ReceiptFile]) -> Iterator[HeldHead]:
-    """The heads in receipts: the sites', and the coordinator's own."""
+def heads_in_receipts(
+    files: Sequence[ReceiptFile], sites: Iterable[SiteHistory]
+) -> Iterator[HeldHead]:
+    """The heads in receipts: the sites', and the coordinator's own; once signatures are settled.
+
+    Args:
+        files: The files.
+        sites: What the ledgers beside them tell.
+    """
+    owners = {file.name: _owner(file, list(sites)) for file in files}
+    for read, places in held_in(files):
+        holdings = tuple(Holding(name, line, owners[name]) for name, line in places)
+        signed = (read.receipt.coordinator, *read.receipt.heads)
+        for head, check in zip(signed, read.heads, strict=True):
+            yield HeldHead(head, holdings, check)
+
+
+def held_in(
+    files: Iterable[ReceiptFile],
+) -> Iterator[tuple[ReadReceipt, tuple[tuple[str, int], ...]]]:
+    """Each receipt once, with every file and line that holds it."""
+    places: defaultdict[ReadReceipt, list[tuple[str, int]]] = defaultdict(list)
     for file in files:
-        for number, read in file.read:
-            signed = (read.receipt.coordinator, *read.receipt.heads)
-            for head, check in zip(signed, read.heads, strict=True):
-                yield HeldHead(
-                    signed=head, holder=file.name, line=number, owner=file.owner, check=check
-                )
+        for line, read in file.read:
+            places[read].append((file.name, line))
+    for read, found in places.items():
+        yield read, tuple(found)
+
+
+def _owner(file: ReceiptFile, sites: Iterable[SiteHistory]) -> str | None:
+    """Who keeps the file: the writer of the ledger beside it, if the file can be its.
+
+    A receipt does not say who keeps it. A site could lay its own receipts beside a copy of
+    another's ledger, so that they seem to vouch for it. So the file must hold what that ledger
+    demands: a receipt for all it says was revealed.
+    """
+    if file.beside is None:
+        return None
+    kept = {receipt.place for _, receipt in file.receipts}
+    for site in sites:
+        if site.record is file.beside and not site.revealed.keys() <= kept:
+            return None
+    return file.beside.writer
 
 
 def settled(held: Iterable[HeldHead]) -> list[Anchor]:
     """Those whose signatures hold; a head that its writer never signed says nothing about it."""
-    return [
-        Anchor(
-            writer=one.signed.head.writer,
-            key=one.check.key,
-            seq=one.signed.head.seq,
-            hash=one.signed.head.hash,
-            holder=one.holder,
-            line=one.line,
-            owner=one.owner,
-        )
-        for one in held
-        if one.check.key is not None
-    ]
+    found = []
+    for signed, holdings, check in held:
+        if check.key is not None:
+            head = signed.head
+            found.append(Anchor(head.writer, check.key, head.seq, head.hash, holdings))
+    return found

@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from recommons.common.audit.findings import Findings
-from recommons.common.audit.lines import LineReader
 from recommons.common.audit.signatures import Mapper, first_unsigned, in_batches, is_signed_line
 from recommons.common.audit.sources import Source
 from recommons.common.audit.trust import Trust
 from recommons.common.errors import LedgerError
+from recommons.common.hashing import canonical_value
 from recommons.common.heads import COORDINATOR
 from recommons.common.privacy.ledger import Chain, Entry, verify_chain
 from recommons.common.privacy.ledger_entries import KINDS
-from recommons.common.privacy.ledger_line import SCHEMA_VERSION, canonical_value, line_hash
+from recommons.common.privacy.ledger_line import SCHEMA_VERSION, line_hash, parse_line
 
 __all__ = ["LedgerText", "Record", "records_of"]
 
@@ -106,8 +106,7 @@ def records_of(
     known = [found for text in texts if (found := _with_key(text, trust, findings)) is not None]
     cut = [list(in_batches(text.lines, key)) for text, _writer, key in known]
     answers = iter(mapper(first_unsigned, [batch for batches in cut for batch in batches]))
-    reader = LineReader()
-    parsed = [_parse(text, writer, key, reader) for text, writer, key in known]
+    parsed = [_parse(text, writer, key) for text, writer, key in known]
     records = [
         _record(told, _all_signed(answers, len(batches)), findings)
         for told, batches in zip(parsed, cut, strict=True)
@@ -152,13 +151,13 @@ def _writer_of(text: LedgerText) -> str | None:
     return None
 
 
-def _parse(text: LedgerText, writer: str, key: bytes, reader: LineReader) -> _Parsed:
+def _parse(text: LedgerText, writer: str, key: bytes) -> _Parsed:
     """Read the lines, up to the first that cannot be."""
     envelopes: list[Mapping[str, Any]] = []
     fault: LedgerError | None = None
     for number, line in enumerate(text.lines, start=1):
         try:
-            envelopes.append(reader.read(line, number))
+            envelopes.append(parse_line(line, number))
         except LedgerError as error:
             fault = error
             break

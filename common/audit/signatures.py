@@ -7,7 +7,7 @@ another.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -26,7 +26,7 @@ __all__ = [
     "is_signed_line",
 ]
 
-_BATCH = 1000
+_BATCH = 500
 _MARK = b'"signature":"'
 _DIGITS = 128
 
@@ -35,8 +35,7 @@ Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """`map`, or that of a pool of processes: results in order."""
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """One signature to check.
 
     Attributes:

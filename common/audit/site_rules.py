@@ -4,21 +4,19 @@ Every entry is judged by what the ledger held before it: the roster pinned, the 
 plans joined, the contexts used.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
+from recommons.common.audit.approvals import acceptance_faults
 from recommons.common.audit.budgets import exceeds_now
 from recommons.common.audit.findings import Findings
 from recommons.common.audit.histories import SiteAttempt, SiteHistory, SiteRun, seconds_of
-from recommons.common.audit.plans import PlanFacts, PlanReader, epsilon_text, exceeds
+from recommons.common.audit.plans import PlanFacts, PlanReader
 from recommons.common.audit.policies import peers_fault, policy_fault
 from recommons.common.audit.records import Record
+from recommons.common.audit.replay import Body, Handlers, Replay
 from recommons.common.audit.trust import Trust
 from recommons.common.errors import InvalidInput
 from recommons.common.hashing import canonical_json
 from recommons.common.policy import Policy
 from recommons.common.privacy.ledger import Entry
-from recommons.common.secagg.roster import Roster
 
 __all__ = ["site_history"]
 
@@ -36,19 +34,17 @@ def site_history(
     return replay.history
 
 
-class _Replay:
+class _Replay(Replay):
     def __init__(self, record: Record, trust: Trust, plans: PlanReader, findings: Findings) -> None:
-        self.record, self.trust, self.plans, self.findings = record, trust, plans, findings
+        super().__init__(record, trust, plans, findings)
         self.history = SiteHistory(record=record)
-        self.roster: Roster | None = None
         self.policy: Policy | None = None
-        self.contexts: dict[str, int] = {}
+        self.faults: dict[tuple[bytes, str, bytes | None], str | None] = {}
         self.halted: int | None = None
         self.halt_epoch = 0
         self.now = 0.0
-        self.line = 0
         self.before: Entry | None = None
-        self.handlers: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+        self.handlers: Handlers = {
             "roster-accepted": self._roster_accepted,
             "policy-changed": self._policy_changed,
             "plan-accepted": self._plan_accepted,
@@ -60,6 +56,7 @@ class _Replay:
             "budget-exhausted": self._budget_exhausted,
             "old-backup": self._old_backup,
             "halt-cleared": self._halt_cleared,
+            "head-forgotten": self._head_forgotten,
             "run-ended": self._run_ended,
             "plan-refused": lambda _body: None,
             "user-forgotten": lambda _body: None,
@@ -69,11 +66,7 @@ class _Replay:
         """Judge the next entry."""
         self.line = entry.seq + 1
         self._tick(entry)
-        handler = self.handlers.get(entry.kind)
-        if handler is None:
-            self._find("audit/misplaced", f"a site's ledger holds no entry of kind {entry.kind}")
-        else:
-            handler(entry.body)
+        self.judge(entry, self.handlers)
         run = self.history.runs.get(entry.body.get("run", ""))
         if run is not None and entry.kind in _LEAVING:
             run.active = self.now
@@ -84,56 +77,50 @@ class _Replay:
             return
         time = seconds_of(entry.time)
         if time < self.now:
-            self._find("audit/clock", "the writer's clock went backwards")
+            self.find("audit/clock", "the writer's clock went backwards")
         self.now = max(self.now, time)
-
-    def _find(self, code: str, message: str) -> None:
-        self.findings.add(code, message, ledger=self.record.name, line=self.line)
 
     # What is in force.
 
-    def _roster_accepted(self, body: Mapping[str, Any]) -> None:
-        roster = self.trust.rosters.get(body["roster"])
+    def _roster_accepted(self, body: Body) -> None:
+        roster = self.signed_roster(body)
         if roster is None:
-            self._find("audit/roster", "the roster is none that the federation's key signed")
             return
-        if roster.epoch != body["epoch"]:
-            self._find("audit/roster-epoch", "the entry gives another epoch than its roster")
-        if self.roster is not None and roster.epoch <= self.roster.epoch:
-            self._find(
-                "audit/roster-epoch",
-                f"epoch {roster.epoch} was accepted after epoch {self.roster.epoch}",
-            )
         if roster.keys.get(self.record.writer) != self.record.key:
-            self._find("audit/roster", "the site is not on this roster with the key it signs with")
+            self.find("audit/roster", "the site is not on this roster with the key it signs with")
+        if body["accepted"] == "joined" and self.roster is not None:
+            self.find("audit/roster-approval", "the site had joined under another roster before")
+        before = self.roster or self.trust.roster_before(roster)
+        for code, message in acceptance_faults(body, roster, before, self.policy):
+            self.find(code, message)
         self.roster = roster
 
-    def _policy_changed(self, body: Mapping[str, Any]) -> None:
+    def _policy_changed(self, body: Body) -> None:
         try:
             policy = Policy.from_json(canonical_json(body["document"]))
         except InvalidInput as error:
-            self._find("audit/policy-document", error.message)
+            self.find("audit/policy-document", error.message)
             self.policy = None
             return
         if policy.hash.hex() != body["policy"]:
-            self._find("audit/policy-document", "the document leaves out what the policy decides")
+            self.find("audit/policy-document", "the document leaves out what the policy decides")
         self.policy = policy
         self.history.policies.append((self.line, policy))
 
     # Runs.
 
-    def _plan_accepted(self, body: Mapping[str, Any]) -> None:
+    def _plan_accepted(self, body: Body) -> None:
         run_id = body["run"]
         if run_id in self.history.runs:
-            self._find("audit/run-repeated", f"run {run_id} was joined before")
+            self.find("audit/run-repeated", f"run {run_id} was joined before")
             return
         self._check_not_halted()
         read = self.plans.read(body["plan"], body["document"])
         facts = read if isinstance(read, PlanFacts) else None
         if not isinstance(read, PlanFacts):
-            self._find("audit/plan", f"the plan cannot be what was agreed to: {read}")
+            self.find("audit/plan", f"the plan cannot be what was agreed to: {read}")
         if self.policy is not None and self.policy.hash.hex() != body["policy"]:
-            self._find("audit/policy", "the plan was accepted under another policy than in force")
+            self.find("audit/policy", "the plan was accepted under another policy than in force")
         self.history.runs[run_id] = SiteRun(
             run=run_id,
             line=self.line,
@@ -147,43 +134,38 @@ class _Replay:
             self._check_accepted(facts)
 
     def _check_accepted(self, facts: PlanFacts) -> None:
-        plan = facts.plan
-        if self.roster is None:
-            self._find("audit/no-roster", "a plan was accepted before any roster")
-        elif plan.federation != self.roster.federation:
-            self._find("audit/plan-roster", "the plan is of another federation than the roster")
-        elif plan.roster_hash != self.roster.hash.hex():
-            self._find("audit/plan-roster", "the plan is for another roster than the pinned one")
-        if self.record.writer not in plan.cohort:
-            self._find("audit/plan-cohort", "the plan's cohort does not name this site")
-        claimed = plan.privacy.target
-        if exceeds(facts.reserved_epsilon, claimed, sampled=facts.is_sampled):
-            self._find(
-                "audit/plan-claim",
-                f"the plan claims epsilon {epsilon_text(claimed)}; its releases and spare attempts "
-                f"come to {epsilon_text(facts.reserved_epsilon)} at delta {facts.delta:g}",
-            )
+        self.check_plan_roster(facts)
+        if self.record.writer not in facts.plan.cohort:
+            self.find("audit/plan-cohort", "the plan's cohort does not name this site")
+        self.check_claim(facts)
         self._check_policy(facts)
 
     def _check_policy(self, facts: PlanFacts) -> None:
         if self.policy is None:
-            self._find("audit/no-policy", "no policy that can be read was in force")
+            self.find("audit/no-policy", "no policy that can be read was in force")
         elif self.record.writer in facts.plan.cohort:
-            fault = policy_fault(self.policy, facts, self.roster, self.record.writer)
+            fault = self._policy_fault(self.policy, facts)
             if fault is not None:
-                self._find("audit/policy", f"the policy in force does not allow it: {fault}")
+                self.find("audit/policy", f"the policy in force does not allow it: {fault}")
 
-    def _run_ended(self, body: Mapping[str, Any]) -> None:
+    def _policy_fault(self, policy: Policy, facts: PlanFacts) -> str | None:
+        """Worked out once: many runs have one plan, and every round is judged anew."""
+        key = (policy.hash, facts.hash, None if self.roster is None else self.roster.hash)
+        if key not in self.faults:
+            self.faults[key] = policy_fault(policy, facts, self.roster, self.record.writer)
+        return self.faults[key]
+
+    def _run_ended(self, body: Body) -> None:
         run = self._joined(body)
         if run is not None and run.ended is None:
             run.ended, run.ended_at = self.line, self.now
         elif run is not None:
-            self._find("audit/after-end", "the run had ended before")
+            self.find("audit/after-end", "the run had ended before")
 
-    def _round_refused(self, body: Mapping[str, Any]) -> None:
+    def _round_refused(self, body: Body) -> None:
         self._joined(body)
 
-    def _budget_exhausted(self, body: Mapping[str, Any]) -> None:
+    def _budget_exhausted(self, body: Body) -> None:
         run = self._joined(body)
         if run is None:
             return
@@ -191,17 +173,17 @@ class _Replay:
         rules = None if run.policy is None else run.policy.budget
         told = (body["window_days"], body["epsilon"], body["delta"])
         if rules is not None and told != (rules.window_days, rules.epsilon, rules.delta):
-            self._find("audit/policy", "the entry gives other caps than the policy in force")
+            self.find("audit/policy", "the entry gives other caps than the policy in force")
 
-    def _joined(self, body: Mapping[str, Any]) -> SiteRun | None:
+    def _joined(self, body: Body) -> SiteRun | None:
         run = self.history.runs.get(body["run"])
         if run is None:
-            self._find("audit/not-joined", f"run {body['run']} was never joined")
+            self.find("audit/not-joined", f"run {body['run']} was never joined")
         return run
 
     # Attempts.
 
-    def _reserved(self, body: Mapping[str, Any]) -> None:
+    def _reserved(self, body: Body) -> None:
         run = self._joined(body)
         if run is None:
             return
@@ -209,59 +191,59 @@ class _Replay:
         place = (body["round"], body["attempt"])
         if place in run.attempts or body["context"] in self.contexts:
             before = self.contexts.get(body["context"], 0)
-            self._find("audit/context-used", f"the attempt was begun before, on line {before}")
+            self.find("audit/context-used", f"the attempt was begun before, on line {before}")
             return
         self.contexts[body["context"]] = self.line
         run.attempts[place] = SiteAttempt(context=body["context"], reserved=self.line)
         if run.ended is not None:
-            self._find("audit/after-end", "an attempt began after the run had ended")
+            self.find("audit/after-end", "an attempt began after the run had ended")
         if run.facts is None or not self._fits_plan(run, run.facts, body):
             return
         if body["plan"] != run.facts.hash:
-            self._find("audit/plan-differs", "the attempt is of another plan than was accepted")
+            self.find("audit/plan-differs", "the attempt is of another plan than was accepted")
         repeats = len(run.attempts) - len({number for number, _ in run.attempts})
         spare = run.facts.plan.privacy.spare_attempts
         if repeats > spare:
-            self._find("audit/attempts", f"attempt beyond the plan's {spare} spare ones")
+            self.find("audit/attempts", f"attempt beyond the plan's {spare} spare ones")
         self._check_round_policy(run, run.facts)
 
-    def _fits_plan(self, run: SiteRun, facts: PlanFacts, body: Mapping[str, Any]) -> bool:
+    def _fits_plan(self, run: SiteRun, facts: PlanFacts, body: Body) -> bool:
         """Whether round, context and releases are those of the plan."""
         number, attempt = body["round"], body["attempt"]
         if number >= facts.rounds:
-            self._find("audit/events", f"the plan has {facts.rounds} rounds; this is {number}")
+            self.find("audit/events", f"the plan has {facts.rounds} rounds; this is {number}")
             return False
         if attempt > facts.plan.privacy.spare_attempts:
-            self._find("audit/attempts", f"attempt {attempt} is beyond the plan's spare ones")
+            self.find("audit/attempts", f"attempt {attempt} is beyond the plan's spare ones")
             return False
         if body["context"] != facts.context(run.run, number, attempt):
-            self._find("audit/context", "the context is not that of this attempt of this plan")
+            self.find("audit/context", "the context is not that of this attempt of this plan")
         if body["events"] != facts.events(number, attempt):
-            self._find("audit/events", "the releases are not those of the plan")
+            self.find("audit/events", "the releases are not those of the plan")
         return True
 
     def _check_round_policy(self, run: SiteRun, facts: PlanFacts) -> None:
         if self.roster is not run.roster:
-            self._find("audit/plan-roster", "another roster was pinned since the run was joined")
+            self.find("audit/plan-roster", "another roster was pinned since the run was joined")
         if self.policy is None or self.policy is run.policy:
             return
         self._check_policy(facts)
         fault = exceeds_now(self.history.runs.values(), self.now, self.policy)
         if fault is not None:
-            self._find("audit/budget", fault)
+            self.find("audit/budget", fault)
 
-    def _attempt(self, body: Mapping[str, Any]) -> tuple[SiteRun, SiteAttempt] | None:
+    def _attempt(self, body: Body) -> tuple[SiteRun, SiteAttempt] | None:
         """The run and attempt of an entry that must follow on a reservation."""
         run = self._joined(body)
         if run is None:
             return None
         attempt = run.attempts.get((body["round"], body["attempt"]))
         if attempt is None or attempt.context != body["context"]:
-            self._find("audit/not-reserved", "nothing was reserved for this attempt")
+            self.find("audit/not-reserved", "nothing was reserved for this attempt")
             return None
         return run, attempt
 
-    def _open_attempt(self, body: Mapping[str, Any]) -> tuple[SiteRun, SiteAttempt] | None:
+    def _open_attempt(self, body: Body) -> tuple[SiteRun, SiteAttempt] | None:
         """The same, of an entry with which something leaves the site."""
         found = self._attempt(body)
         self._check_not_halted()
@@ -269,30 +251,30 @@ class _Replay:
             return None
         run, attempt = found
         if attempt.aborted is not None or attempt.released is not None or run.ended is not None:
-            self._find("audit/after-end", "the attempt or its run was over")
+            self.find("audit/after-end", "the attempt or its run was over")
         if run.facts is not None:
             self._fits_plan(run, run.facts, body)
         return found
 
-    def _committed(self, body: Mapping[str, Any]) -> None:
+    def _committed(self, body: Body) -> None:
         found = self._open_attempt(body)
         if found is None:
             return
         run, attempt = found
         if attempt.committed is not None:
-            self._find("audit/context-used", "a second vector was masked in one attempt")
+            self.find("audit/context-used", "a second vector was masked in one attempt")
         attempt.committed, attempt.committed_at = self.line, self.now
         attempt.policy = self.policy
         if run.facts is not None:
             self._check_round_policy(run, run.facts)
 
-    def _released(self, body: Mapping[str, Any]) -> None:
+    def _released(self, body: Body) -> None:
         found = self._open_attempt(body)
         if found is None:
             return
         run, attempt = found
         if attempt.committed is None:
-            self._find("audit/not-reserved", "shares were revealed without a vector before")
+            self.find("audit/not-reserved", "shares were revealed without a vector before")
         attempt.released = self.line
         attempt.masked, attempt.certificate = body["masked"], body["certificate"]
         attempt.survivors = tuple(body["survivors"])
@@ -301,41 +283,47 @@ class _Replay:
         plan = run.facts.plan
         unfit = set(attempt.survivors) - set(plan.cohort)
         if unfit or self.record.writer not in attempt.survivors:
-            self._find("audit/survivors", "the survivors are not of the cohort, or lack this site")
+            self.find("audit/survivors", "the survivors are not of the cohort, or lack this site")
         elif len(attempt.survivors) < plan.privacy.min_survivors:
-            self._find("audit/survivors", f"fewer than {plan.privacy.min_survivors} survivors")
+            self.find("audit/survivors", f"fewer than {plan.privacy.min_survivors} survivors")
         policy = attempt.policy or self.policy
         if policy is not None and self.roster is not None:
             fault = peers_fault(
                 policy, run.facts, self.roster, self.record.writer, attempt.survivors
             )
             if fault is not None:
-                self._find("audit/verified-peers", fault)
+                self.find("audit/verified-peers", fault)
 
-    def _aborted(self, body: Mapping[str, Any]) -> None:
+    def _aborted(self, body: Body) -> None:
         found = self._attempt(body)
         if found is not None:
             found[1].aborted = self.line
 
     # Halts.
 
-    def _old_backup(self, body: Mapping[str, Any]) -> None:
+    def _old_backup(self, body: Body) -> None:
         self.halted = self.line
         self.halt_epoch = 0 if self.roster is None else self.roster.epoch
         self.history.lost[body["seq"], body["head"]] = self.line
-        self._find(
+        self.find(
             "audit/old-backup",
             f"the site lost lines: others hold its line {body['seq'] + 1}, which it lacks",
         )
 
-    def _halt_cleared(self, body: Mapping[str, Any]) -> None:
+    def _halt_cleared(self, body: Body) -> None:
         epoch = 0 if self.roster is None else self.roster.epoch
         if self.halted is None or (body["seq"], body["head"]) not in self.history.lost:
-            self._find("audit/halted", "a halt was cleared that the ledger does not hold")
+            self.find("audit/halted", "a halt was cleared that the ledger does not hold")
         elif epoch <= self.halt_epoch:
-            self._find("audit/halted", "the halt was cleared under the roster of the halt")
+            self.find("audit/halted", "the halt was cleared under the roster of the halt")
         self.halted = None
+
+    def _head_forgotten(self, body: Body) -> None:
+        self.find(
+            "audit/head-forgotten",
+            f"the operator had the site forget line {body['seq'] + 1} of {body['writer']}'s ledger",
+        )
 
     def _check_not_halted(self) -> None:
         if self.halted is not None:
-            self._find("audit/halted", f"the site was halted since line {self.halted}")
+            self.find("audit/halted", f"the site was halted since line {self.halted}")

@@ -49,7 +49,7 @@ class FileKind(Enum):
 
 def kind_of(data: bytes) -> FileKind:
     """What the bytes are: by the first lines that can be read, or else by the marks they bear."""
-    if not data.strip():
+    if not data or data.isspace():
         return FileKind.EMPTY
     for line in _first_lines(data):
         fields = _fields(line)

@@ -96,7 +96,7 @@ class Spending:
         attempts: Attempts spent.
         runs: In the order in which they began.
         sites: By site, ascending.
-        curve: ε of the federation over time.
+        steps: What the federation had been charged at moments of its time, for `curve`.
     """
 
     epsilon: float | None
@@ -104,7 +104,12 @@ class Spending:
     attempts: int
     runs: tuple[RunSpending, ...]
     sites: tuple[SiteSpending, ...]
-    curve: Curve
+    steps: tuple[tuple[float, Balance], ...]
+
+    @property
+    def curve(self) -> Curve:
+        """ε of the federation over time; some milliseconds a point, so only for the page."""
+        return tuple((time, epsilon_of(balance, self.delta)) for time, balance in self.steps)
 
 
 def spending_of(
@@ -138,7 +143,7 @@ def spending_of(
             _site_spending(site, own[site.site], delta)
             for _, site in sorted({history.site: history for history in reversed(sites)}.items())
         ),
-        curve=_curve(everything, delta),
+        steps=_steps(everything),
     )
 
 
@@ -295,21 +300,22 @@ def _site_spending(
 
 def _epsilon(attempts: Iterable[_Attempt], delta: float) -> float | None:
     charges: Counter[Charge] = Counter()
-    for attempt in attempts:
-        if attempt.charges is None:
+    for alike, count in Counter(attempt.charges for attempt in attempts).items():
+        if alike is None:
             return None
-        charges.update(attempt.charges)
+        for charge in alike:
+            charges[charge] += count
     return epsilon_of(Balance.of(charges), delta)
 
 
-def _curve(attempts: Iterable[_Attempt], delta: float) -> Curve:
-    """ε after each attempt; of very many, after some."""
+def _steps(attempts: Iterable[_Attempt]) -> tuple[tuple[float, Balance], ...]:
+    """What was charged after each attempt; of very many, after some."""
     listed = sorted((a for a in attempts if a.charges is not None), key=lambda a: a.time)
     every = max(1, -(-len(listed) // _POINTS))
     charges: Counter[Charge] = Counter()
-    points: list[tuple[float, float]] = []
+    steps: list[tuple[float, Balance]] = []
     for place, attempt in enumerate(listed, start=1):
         charges.update(attempt.charges or ())
         if place % every == 0 or place == len(listed):
-            points.append((attempt.time, epsilon_of(Balance.of(charges), delta)))
-    return tuple(points)
+            steps.append((attempt.time, Balance.of(charges)))
+    return tuple(steps)

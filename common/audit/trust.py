@@ -22,7 +22,7 @@ from recommons.common.secagg.roster import Roster, SignedRoster
 
 __all__ = ["Claim", "Pinned", "Trust", "build_trust", "claims_in", "pinned_from"]
 
-_MARKS = (b'"kind":"roster-accepted"', b'"kind":"roster"')
+_MARK = b'"kind":"roster'  # how both kinds begin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ def claims_in(ledger: str, lines: Sequence[bytes], findings: Findings) -> list[C
     """The rosters in a ledger's lines; a line that cannot be read is left to the chain's check."""
     found = []
     for number, line in enumerate(lines, start=1):
-        if not any(mark in line for mark in _MARKS):
+        if _MARK not in line:
             continue
         try:
             envelope = parse_line(line, number)
@@ -177,6 +177,11 @@ class Trust:
             newest = sorted(self.rosters.values(), key=lambda roster: -roster.epoch)
             held = [roster.keys[writer] for roster in newest if writer in roster.keys]
         return tuple(dict.fromkeys(held))
+
+    def roster_before(self, roster: Roster) -> Roster | None:
+        """The latest one of an earlier epoch that any ledger holds."""
+        earlier = [other for other in self.rosters.values() if other.epoch < roster.epoch]
+        return max(earlier, key=lambda other: other.epoch, default=None)
 
     @property
     def sites(self) -> frozenset[str]:

@@ -1,6 +1,9 @@
 """The catalogue as a document: what a coordinator publishes and every site reads."""
 
 import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -8,9 +11,10 @@ import numpy as np
 from recommons.common.data.catalogue import Catalogue, FeatureColumn
 from recommons.common.errors import DataError
 
-__all__ = ["catalogue_from_bytes", "catalogue_to_bytes"]
+__all__ = ["catalogue_from_bytes", "catalogue_to_bytes", "remembered_catalogue"]
 
 _VERSION = 1
+_REMEMBERED = 2
 
 
 def catalogue_to_bytes(catalogue: Catalogue) -> bytes:
@@ -50,6 +54,28 @@ def catalogue_from_bytes(data: bytes) -> Catalogue:
         if isinstance(error, DataError):
             raise
         raise DataError("data/catalogue", "the document is not a catalogue") from error
+
+
+def remembered_catalogue(data: bytes) -> Catalogue:
+    """As `catalogue_from_bytes`, the same object for the same document.
+
+    For sites, which read it again for every message: reading and hashing a catalogue takes longer
+    than a step.
+    """
+    return _remembered(_Document(sha256(data).digest(), data))
+
+
+@dataclass(frozen=True)
+class _Document:
+    """A document, known by its hash."""
+
+    hash: bytes
+    data: bytes = field(compare=False, repr=False)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered(document: _Document) -> Catalogue:
+    return catalogue_from_bytes(document.data)
 
 
 def _plain(values: Any) -> list[Any]:  # noqa: ANN401 - any column's values

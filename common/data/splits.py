@@ -89,8 +89,8 @@ def apply_roles(interactions: Interactions, roles: Roles) -> Split:
     if np.any(roles.hidden & (role_of_pair == TRAIN)):
         raise InvalidInput("input/argument", "roles hide pairs of training users")
     train_users = np.flatnonzero(roles.of_user == TRAIN)
-    shown = _where(interactions, ~roles.hidden)
-    hidden = _where(interactions, roles.hidden)
+    shown = interactions.where(~roles.hidden)
+    hidden = interactions.where(roles.hidden)
 
     def group(role: int) -> HeldOutUsers:
         users = np.flatnonzero(roles.of_user == role)
@@ -166,13 +166,3 @@ def _last_of_each(
     hidden = np.zeros(len(interactions.indices), np.bool_)
     hidden[concerned[ordered[rank_from_end < wanted[rows]]]] = True
     return hidden
-
-
-def _where(interactions: Interactions, keep: npt.NDArray[np.bool_]) -> Interactions:
-    """The same users with the marked pairs only."""
-    kept_before = np.concatenate(([0], np.cumsum(keep)))
-    return Interactions(
-        indptr=kept_before[interactions.indptr],
-        indices=interactions.indices[keep],
-        n_items=interactions.n_items,
-    )

@@ -8,6 +8,7 @@ DESIGN section 6. Each user releases, with L2 sensitivity 1 a block (one user ad
 Everything else is post-processing of these sums and of public features.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,8 +22,15 @@ from pydantic import with_config
 from recommons.common.checks import require
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
-from recommons.common.models.content import feature_blocks, feature_table, principal_features
+from recommons.common.models.content import (
+    FeatureBlock,
+    feature_blocks,
+    feature_table,
+    principal_features,
+)
 from recommons.common.models.empirical_bayes import denoise
+from recommons.common.models.fusion import learned_weights
+from recommons.common.models.gram import item_spread
 from recommons.common.models.interface import (
     Arrays,
     BlockRequest,
@@ -52,6 +60,9 @@ COUNTS_SHARE, GRAM_SHARE = 0.1, 0.033
 
 STRICT_EPSILON = 2.0
 """Below this ε, one round of a lower rank."""
+
+UNNOISED_DIM = 96
+"""The rank where no noise is spread over its columns."""
 
 LEAST_COUNT = 1.0
 FEATURE_RANK = 64
@@ -95,6 +106,8 @@ class AlsSettings:
         """The plan's defaults: functions of public figures only."""
         strict = figures.epsilon < STRICT_EPSILON
         default, shares = (16, (1.0,)) if strict else (32, (0.4, 0.6))
+        if math.isinf(figures.epsilon):
+            default = UNNOISED_DIM
         width = min(default if dim is None else dim, figures.n_items)
         return cls(dim=width, round_shares=shares, seed=seed)
 
@@ -115,6 +128,11 @@ class AlsModel:
     def name(self) -> str:
         """``"als"``."""
         return "als"
+
+    @property
+    def ordered(self) -> bool:
+        """Order and type of events are not read."""
+        return False
 
     def settings(self) -> Mapping[str, Any]:
         """Every hyperparameter as JSON; `AlsModel.from_settings` is the way back."""
@@ -145,6 +163,10 @@ class AlsModel:
             )
             rounds.append((gram, factors))
         return tuple(rounds)
+
+    def sampling(self) -> tuple[float | None, ...]:
+        """Everybody takes part in every round."""
+        return (None,) * len(self.rounds())
 
     def public_state(self, done: Sequence[Sums]) -> Arrays:
         """Item vectors V (``items``, float64) and the ridge of the user step; empty at first."""
@@ -183,16 +205,22 @@ class AlsModel:
     def release(self, done: Sequence[Sums]) -> ModelRelease:
         """Factors L with LLᵀ ≈ WᵀW off the diagonal, counts, and the features of the kernel."""
         denoised, gram = self._denoised(done)
+        counts, users = done[0]["counts"].values, max(float(np.trace(gram)), 1.0)
+        root = matrix_power(gram, -0.5)
+        raw = done[-1]["factors"].values.reshape(-1, self.options.dim) @ root
+        weights = learned_weights(self._blocks, raw, item_spread(counts, users))
+        table = feature_table(self._blocks, len(self.catalogue), weights)
         return ModelRelease(
             model=self.name,
             arrays={
-                "factors": (denoised @ matrix_power(gram, -0.5)).astype(np.float32),
-                "counts": done[0]["counts"].values,
-                **FeatureKernel(table=self._table).to_arrays(),
+                "factors": (denoised @ root).astype(np.float32),
+                "counts": counts,
+                **FeatureKernel(table=table).to_arrays(),
             },
             settings={
-                "users": max(float(np.trace(gram)), 1.0),
-                "features": self._table.shape[1],
+                "users": users,
+                "features": table.shape[1],
+                "feature_weights": {name: float(value) for name, value in weights.items()},
                 "normalised": True,
                 "kernel_weight": self.options.kernel_weight,
                 "ridge": self.options.ridge,
@@ -201,7 +229,12 @@ class AlsModel:
 
     @cached_property
     def _table(self) -> sp.csr_array:
-        return feature_table(feature_blocks(self.catalogue), len(self.catalogue))
+        """With the default weights: before any sum says which features matter."""
+        return feature_table(self._blocks, len(self.catalogue))
+
+    @cached_property
+    def _blocks(self) -> tuple[FeatureBlock, ...]:
+        return feature_blocks(self.catalogue)
 
     @cached_property
     def _features(self) -> npt.NDArray[np.float64]:

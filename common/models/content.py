@@ -13,6 +13,7 @@ Rows are unit vectors, or zero where an item has no value. Blocks that tell no i
 none alike, are left out. Nothing here depends on anybody's events.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,13 @@ from recommons.common.models.text_features import (
     words_and_pairs,
 )
 
-__all__ = ["FeatureBlock", "feature_blocks", "feature_table", "principal_features"]
+__all__ = [
+    "FeatureBlock",
+    "feature_blocks",
+    "feature_table",
+    "principal_features",
+    "tower_features",
+]
 
 LONG_TEXT_WORDS = 15
 MOST_COMMON = 0.3
@@ -117,6 +124,16 @@ def principal_features(table: sp.csr_array, rank: int) -> npt.NDArray[np.float64
     features = left[:, order] * values[order]
     peaks = np.abs(features).argmax(axis=0)
     return np.asarray(features * np.sign(features[peaks, np.arange(len(order))]))
+
+
+def tower_features(catalogue: Catalogue, rank: int) -> npt.NDArray[np.float64]:
+    """Principal features with a mean squared row length of 1, shape ``(n_items, ≤ rank)``."""
+    items = len(catalogue)
+    if not rank:
+        return np.zeros((items, 0))
+    features = principal_features(feature_table(feature_blocks(catalogue), items), rank)
+    mean = float((features**2).sum()) / items
+    return np.ascontiguousarray(features / math.sqrt(mean)) if mean > 0 else features
 
 
 def _title_blocks(titles: Sequence[str]) -> Iterator[FeatureBlock]:

@@ -97,6 +97,11 @@ class EaseModel:
         """``"ease"``."""
         return "ease"
 
+    @property
+    def ordered(self) -> bool:
+        """Order and type of events are not read."""
+        return False
+
     def settings(self) -> Mapping[str, Any]:
         """Every hyperparameter as JSON; `EaseModel.from_settings` is the way back."""
         return options_to_json(self.options)
@@ -111,6 +116,10 @@ class EaseModel:
         clip = float("inf") if self.options.exact else 1.0
         size = packed_size(len(self.catalogue))
         return ((BlockRequest(name="gram", size=size, clip=clip, share=1.0),),)
+
+    def sampling(self) -> tuple[float | None, ...]:
+        """Everybody takes part in every round."""
+        return (None,) * len(self.rounds())
 
     def public_state(self, done: Sequence[Mapping[str, NoisySum]]) -> Arrays:
         """Nothing: a user's contribution depends on the user alone."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from recommons.common.models.inverse import GramInverse, dense_inverse, low_rank_inverse
 from recommons.common.models.kernel import FeatureKernel
 
-__all__ = ["FactorGram", "GramSource", "KnownGram"]
+__all__ = ["FactorGram", "GramSource", "KnownGram", "item_spread"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -22,6 +22,19 @@ LEAST_COUNT = 1.0
 SPREAD_EXPONENT = 0.25
 LEAST_RESIDUAL = 0.3
 KERNEL_RIDGE = 0.5
+
+
+def item_spread(counts: npt.NDArray[np.float64], users: float) -> npt.NDArray[np.float64]:
+    """s_i = D_i^{1/4}, scaled so that its mean is that of √D; see `FactorGram`."""
+    diagonal = _expected(counts, users)
+    spread = diagonal**SPREAD_EXPONENT
+    return np.asarray(spread * (np.sqrt(diagonal).mean() / spread.mean()))
+
+
+def _expected(counts: npt.NDArray[np.float64], users: float) -> npt.NDArray[np.float64]:
+    """D_i = n max(c_i, 1)/Σ max(c, 1): the trace of WᵀW is n."""
+    positive = np.maximum(counts, LEAST_COUNT)
+    return np.asarray(positive * (users / positive.sum()), np.float64)
 
 
 class GramSource(Protocol):
@@ -108,15 +121,11 @@ class FactorGram:
 
     @cached_property
     def _expected_diagonal(self) -> Floats:
-        """D_i = n max(c_i, 1)/Σ max(c, 1): the trace of WᵀW is n."""
-        positive = np.maximum(self.counts, LEAST_COUNT)
-        return np.asarray(positive * (self.users / positive.sum()), np.float32)
+        return np.asarray(_expected(self.counts, self.users), np.float32)
 
     @cached_property
     def _spread(self) -> Floats:
-        """s_i = D_i^{1/4}, scaled so that its mean is that of √D."""
-        spread = self._expected_diagonal**SPREAD_EXPONENT
-        return np.asarray(spread * (np.sqrt(self._expected_diagonal).mean() / spread.mean()))
+        return np.asarray(item_spread(self.counts, self.users), np.float32)
 
     @cached_property
     def _diagonal(self) -> Floats:

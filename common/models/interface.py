@@ -50,7 +50,8 @@ class BlockRequest:
         clip: C, the L2 bound of a user's contribution; infinite only for exact integer
             contributions (`ease` without privacy).
         share: This block's part of the plan's μ² over all rounds; the shares of all blocks of
-            all rounds add up to 1.
+            all rounds add up to 1. In a round of rate q it is a part of q²·(e^{μ²} − 1), with μ
+            what the round costs a user who was drawn: what many such rounds add up to.
         user_peak: Largest absolute value of one coordinate of one user's contribution, in units
             of C (1 where nothing better is known), from which the clamp of a site's sum follows.
     """
@@ -98,12 +99,21 @@ class FederatedModel(Protocol):
         """The name used in plans and on the command line."""
         ...
 
+    @property
+    def ordered(self) -> bool:
+        """Whether contributions read when events were and of which type (`Interactions.times`)."""
+        ...
+
     def settings(self) -> Mapping[str, Any]:
         """Every hyperparameter, as JSON, for the plan and its hash."""
         ...
 
     def rounds(self) -> tuple[tuple[BlockRequest, ...], ...]:
         """The blocks of each round, in order."""
+        ...
+
+    def sampling(self) -> tuple[float | None, ...]:
+        """By round: the rate at which each user is drawn, or None where everybody takes part."""
         ...
 
     def public_state(self, done: tuple[Mapping[str, NoisySum], ...]) -> Arrays:
@@ -128,7 +138,7 @@ class FederatedModel(Protocol):
         users: Interactions,
         blocks: tuple[BlockMechanism, ...],
     ) -> Mapping[str, npt.NDArray[np.int64]]:
-        """The exact integer sum, by block name, over a site's users.
+        """The exact integer sum, by block name, over a site's users, or those it has drawn.
 
         A user's integers depend on that user's record and `state` alone, bit for bit. Each user's
         integer vector in a block has L2 norm at most the block's ``sensitivity``. No error ever

@@ -12,7 +12,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-import torch
 
 __all__ = [
     "DenseInverse",
@@ -135,6 +134,8 @@ class UpdatedInverse:
 
 def dense_inverse(gram: Matrix) -> DenseInverse:
     """The inverse by Cholesky, in the precision of `gram`, which is overwritten."""
+    import torch  # here: whoever only plans does not wait for it
+
     factor = torch.linalg.cholesky(torch.from_numpy(gram))
     # LAPACK's result lies column by column; of a symmetric matrix the transpose is the same.
     return DenseInverse(matrix=torch.cholesky_inverse(factor).numpy().T)

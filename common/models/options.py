@@ -10,7 +10,7 @@ from recommons.common.checks import describe_validation
 from recommons.common.errors import InvalidInput
 from recommons.common.hashing import canonical_json
 
-__all__ = ["STRICT", "options_from_json", "options_to_json"]
+__all__ = ["STRICT", "options_from_json", "options_to_json", "options_with"]
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 """How the options of every model are read: `pydantic.with_config(STRICT)` on their dataclass."""
@@ -20,10 +20,24 @@ Options = TypeVar("Options")
 
 def options_to_json(options: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
     """The fields by name; tuples become lists."""
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in asdict(options).items()
-    }
+    return {name: _json(value) for name, value in asdict(options).items()}
+
+
+def _json(value: Any) -> Any:  # noqa: ANN401 - a field's value
+    if isinstance(value, dict):  # options within options
+        return {name: _json(inner) for name, inner in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def options_with(options: Options, given: Mapping[str, Any]) -> Options:
+    """The options with some of them replaced, as JSON has them.
+
+    Raises:
+        InvalidInput: ``model/settings``: a field is unknown, of another type or refused.
+    """
+    if not given:
+        return options
+    return options_from_json(type(options), options_to_json(options) | dict(given))
 
 
 def options_from_json(kind: type[Options], settings: Mapping[str, Any]) -> Options:

@@ -15,6 +15,8 @@ from recommons.common.models.gram import FactorGram, GramSource, KnownGram
 from recommons.common.models.interface import ModelRelease
 from recommons.common.models.inverse import GramInverse
 from recommons.common.models.kernel import FeatureKernel
+from recommons.common.models.neural.sequence_scoring import SequenceScorer
+from recommons.common.models.neural.tower_scoring import TowerScorer
 from recommons.common.models.triangles import unpack
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "GlobalModel",
     "PopularityScorer",
     "Scorer",
+    "neural_scorer",
     "popularity_scorer",
 ]
 
@@ -107,10 +110,20 @@ class GlobalModel:
         """Ĝ⁻¹."""
         return self.source().inverse()
 
+    @cached_property
+    def neural(self) -> Scorer | None:
+        """The towers that the release holds beside factors and counts, if it holds any."""
+        return neural_scorer(self.release)
+
     @property
-    def scorer(self) -> EaseScorer:
-        """The federation's global model, the same at every site."""
+    def gram_scorer(self) -> EaseScorer:
+        """EASE on Ĝ."""
         return EaseScorer(inverse=self.inverse)
+
+    @property
+    def scorer(self) -> Scorer:
+        """The federation's global model, the same at every site."""
+        return self.neural or self.gram_scorer
 
     def source(self) -> GramSource:
         """Ĝ."""
@@ -127,6 +140,15 @@ class GlobalModel:
             ridge=ridge,
             exact=self.dense,
         )
+
+
+def neural_scorer(release: ModelRelease) -> Scorer | None:
+    """What scores by the towers of a neural model's release; None for any other."""
+    if release.model == "two-tower":
+        return TowerScorer(release=release)
+    if release.model == "sequence":
+        return SequenceScorer(release=release)
+    return None
 
 
 def popularity_scorer(release: ModelRelease) -> PopularityScorer:

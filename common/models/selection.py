@@ -86,6 +86,4 @@ def _hide(
         rank = np.empty_like(place)
         rank[np.lexsort((rng.random(len(row)), row))] = place
     hidden = rank < np.maximum(np.round(lengths * HIDDEN_SHARE), 1)[row]
-    size = {"n_users": users.n_users, "n_items": users.n_items}
-    visible = Interactions.from_pairs(row[~hidden], users.indices[~hidden], **size)
-    return visible, Interactions.from_pairs(row[hidden], users.indices[hidden], **size)
+    return users.where(~hidden), users.where(hidden)

@@ -5,10 +5,13 @@ site's own users about each other is outside the federation's guarantee.
 
 A site chooses on its own users alone, by two-fold cross-validation (`selection`): what recovers
 most of what was hidden is kept. The family of models holds the global model (ρ = 0, β = 0) and the
-site's own (β = 1), so that neither is lost by joining.
+site's own (β = 1), so that neither is lost by joining. Where the release holds towers, they are
+mixed in by a part ν, chosen last: scores of such different making are compared after each user's
+are brought to mean 0 and deviation 1 over the catalogue.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,13 +24,14 @@ from recommons.common.models.local import LocalGram, local_gram, weighted_rows
 from recommons.common.models.scoring import EaseScorer, GlobalModel, Scorer
 from recommons.common.models.selection import Fold, folds, recovered
 
-__all__ = ["BlendScorer", "SiteChoice", "SiteModels", "fit_site"]
+__all__ = ["BlendScorer", "NeuralBlend", "SiteChoice", "SiteModels", "fit_site"]
 
 KERNELS = ((0.4, 2.0), (1.6, 2.0), (1.6, 5.0), (3.2, 5.0))
 """(κ, λ) a site tries for its own model."""
 
 LOCAL_WEIGHTS = (0.0, 0.3, 1.0, 2.0, 4.0)
 ALONE_SHARES = (0.0, 0.25, 0.5)
+NEURAL_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 LEAST_RECOVERED = 1e-3
 
 
@@ -40,12 +44,27 @@ class SiteChoice:
         ridge: λ of the site's own model.
         local_weight: ρ, the weight of the site's own co-occurrence in the served Gram matrix.
         alone_share: β, the part of the site's own model in the served scores.
+        neural_share: ν, the part of the release's towers in the served scores.
     """
 
     kernel_weight: float = 1.6
     ridge: float = 2.0
     local_weight: float = 1.0
     alone_share: float = 0.0
+    neural_share: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class NeuralBlend:
+    """(1 − ν) · first + ν · towers, each user's scores of either brought to one scale."""
+
+    first: Scorer
+    towers: Scorer
+    share: float
+
+    def score(self, users: Interactions) -> npt.NDArray[np.float32]:
+        """The blend, shape ``(n_users, n_items)``."""
+        return _towers_mixed(self.first.score(users), self.towers.score(users), self.share)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -91,7 +110,10 @@ def fit_site(
     choice = choice or _choose(model, own, np.random.default_rng(seed))
     alone = EaseScorer(inverse=_alone(model, own, choice).inverse(1.0))
     served = EaseScorer(inverse=_with_global(model, own).inverse(choice.local_weight))
-    return SiteModels(alone=alone, served=_blend(served, alone, choice.alone_share), choice=choice)
+    blended = _blend(served, alone, choice.alone_share)
+    if model.neural is not None and choice.neural_share:
+        blended = NeuralBlend(first=blended, towers=model.neural, share=choice.neural_share)
+    return SiteModels(alone=alone, served=blended, choice=choice)
 
 
 def _blend(first: Scorer, second: Scorer, share: float) -> Scorer:
@@ -137,7 +159,24 @@ def _choose(model: GlobalModel, own: Interactions, rng: np.random.Generator) -> 
     quality: Counter[SiteChoice] = Counter()
     for fold in judged:
         quality.update(_judge(model, fold, kernel))
-    return max(quality, key=lambda choice: quality[choice])
+    best = max(quality, key=lambda choice: quality[choice])
+    return best if model.neural is None else _with_towers(model, judged, best)
+
+
+def _with_towers(model: GlobalModel, judged: Sequence[Fold], chosen: SiteChoice) -> SiteChoice:
+    """The choice with the part of the release's towers that recovers most."""
+    quality: Counter[float] = Counter()
+    for fold in judged:
+        models = fit_site(model, fold.train, seed=0, choice=chosen)
+        first = models.served.score(fold.visible)
+        towers = model.neural.score(fold.visible) if model.neural else first
+        found = {
+            share: recovered(_unseen(_towers_mixed(first, towers, share), fold), fold)
+            for share in NEURAL_SHARES
+        }
+        unit = max(found[0.0], LEAST_RECOVERED)
+        quality.update({share: value / unit for share, value in found.items()})
+    return replace(chosen, neural_share=max(quality, key=lambda share: quality[share]))
 
 
 def _judge(model: GlobalModel, fold: Fold, kernel: SiteChoice) -> dict[SiteChoice, float]:
@@ -164,8 +203,28 @@ def _mixed(
     return (1 - share) * first + share * second if share else first
 
 
+def _towers_mixed(
+    first: npt.NDArray[np.float32], towers: npt.NDArray[np.float32], share: float
+) -> npt.NDArray[np.float32]:
+    if share == 0.0:
+        return first.copy()
+    part = np.float32(share)
+    return (1 - part) * _standardised(first) + part * _standardised(towers)
+
+
+def _standardised(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Each row with mean 0 and deviation 1; a row that is all alike becomes zeros."""
+    centred = scores - scores.mean(axis=1, keepdims=True)
+    deviation = centred.std(axis=1, keepdims=True)
+    return np.asarray(centred / np.maximum(deviation, np.float32(1e-12)), np.float32)
+
+
 def _scores(inverse: GramInverse, fold: Fold) -> npt.NDArray[np.float32]:
-    scores = EaseScorer(inverse=inverse).score(fold.visible)
+    return _unseen(EaseScorer(inverse=inverse).score(fold.visible), fold)
+
+
+def _unseen(scores: npt.NDArray[np.float32], fold: Fold) -> npt.NDArray[np.float32]:
+    """Minus infinity at what the users show."""
     row = np.repeat(np.arange(fold.visible.n_users), np.diff(fold.visible.indptr))
     scores[row, fold.visible.indices] = -np.inf
     return scores

@@ -21,7 +21,6 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from recommons.common.data.interactions import Interactions
-from recommons.common.models.triangles import triangle
 
 __all__ = ["UserBatch", "cholesky_solve", "history_lengths", "unit_user_vectors", "user_batches"]
 
@@ -117,13 +116,15 @@ def cholesky_solve(matrices: Floats, right: Floats) -> Floats:
 def _normal_matrices(batch: UserBatch, items: Floats, ridge: Floats, n_items: int) -> Floats:
     """Σ_{i∈u} v_i v_iᵀ + R for each user, lower triangles, shape ``(d, d, n_users)``."""
     order = items.shape[1]
-    columns, rows = triangle(order)
     matrices = np.empty((order, order, len(batch.lengths)))
     step = max(2, TABLE_CELLS // n_items)
-    for start in range(0, len(rows), step):
-        i, j = rows[start : start + step], columns[start : start + step]
-        products = batch.matrix @ (items[:, i] * items[:, j])
-        matrices[i, j] = products.T + ridge[i, j][:, None]
+    for i in range(order):
+        for start in range(0, i + 1, step):
+            j = slice(
+                start, min(start + step, i + 1)
+            )  # slices: gathered columns take thrice as long
+            products = batch.matrix @ (items[:, i : i + 1] * items[:, j])
+            matrices[i, j] = products.T + ridge[i, j][:, None]
     return matrices
 
 

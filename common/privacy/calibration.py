@@ -1,7 +1,8 @@
 """From what a model asks for and a target (ε, δ) to the blocks and noise of every round.
 
 Notation: N sites, M least survivors, c colluding, n = M - c counted shares; C clip, S sensitivity,
-s noise of one share, B clamp, k ring bits, r spare attempts, μ² the Gaussian budget.
+s noise of one share, B clamp, k ring bits, r spare attempts, μ² the Gaussian budget, q the rate at
+which users are drawn.
 """
 
 import math
@@ -19,6 +20,7 @@ from recommons.common.privacy.mechanism import BlockMechanism, RoundSpec
 from recommons.common.privacy.noise_table import MAX_STDDEV
 from recommons.common.privacy.quantization import MAX_SENSITIVITY
 from recommons.common.privacy.rings import finest, narrowest
+from recommons.common.privacy.sampled import rate_of_person
 from recommons.common.privacy.smoothing import MIN_STDDEV, kernel_variance
 from recommons.common.privacy.spending import Spending
 from recommons.common.secagg.ring import RING_WIDTHS
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 Rounds = Sequence[Sequence[BlockRequest]]
+Rates = Sequence[float | None]
 
 TARGET_STDDEV = 4096.0
 """s aimed at. A coarser grid costs accuracy (truncation loses half a grid unit a user and
@@ -47,6 +50,7 @@ _STEP, _LARGEST_STEP = 1e-9, 0.1
 _BELOW = 1 - 1e-11
 """So that another order of adding up floats cannot bring an account above the target."""
 
+_FIRST_POWER, _MOST_TRIES = 1.5, 40
 _CLOSE = 1 - 1e-4
 """A plan whose account is further below its target than this is refused instead."""
 
@@ -76,11 +80,16 @@ def calibrate(
     delta: float,
     cohort: Cohort,
     declared_users: Mapping[str, int],
+    sampling: Rates | None = None,
     spare_attempts: int = 0,
     target_stddev: float = TARGET_STDDEV,
     ring_bits: int | None = None,
 ) -> tuple[RoundSpec, ...]:
     """The least noise with which all rounds and spare attempts together stay within (ε, δ).
+
+    One number is sought, μ of the plan: a round in which everybody takes part costs its share of
+    μ², one of rate q costs a user who was drawn μ_q with q²·(e^{μ_q²} − 1) its share of μ² (what
+    many such rounds tend to: Dong, Roth and Su 2022, section 5). The account is exact either way.
 
     The account of `worst_case` is at most ε, after every rounding, and at least ε·(1 - 1e-4). S is
     the largest integer for which s is at most `target_stddev`, or the least for which it is at
@@ -96,6 +105,8 @@ def calibrate(
         cohort: N, M, c and the sites a person may be at.
         declared_users: Rounded number of users by site, of the cohort's sites; the largest fixes
             the clamp B = declared users times ⌈S·user_peak⌉.
+        sampling: By round, the rate at which users are drawn, or None where everybody takes part;
+            None for everybody in all.
         spare_attempts: r, attempts beyond one a round that the whole run may make; each is taken
             to cost as much as the costliest round.
         target_stddev: s aimed at, 4 to 65536.
@@ -109,23 +120,31 @@ def calibrate(
         PrivacyError: ``privacy/epsilon-unreachable`` or ``privacy/ring-too-small``.
     """
     _validate(rounds, epsilon, cohort, declared_users, spare_attempts, target_stddev)
+    rates: Rates = (None,) * len(rounds) if sampling is None else sampling
+    _require(len(rates) == len(rounds), "sampling", rates, f"one rate a round, {len(rounds)}")
     _require(ring_bits in (None, *RING_WIDTHS), "ring_bits", ring_bits, "8, 16, … or 64")
     largest = max(declared_users.values())
     if math.isinf(epsilon):
-        return tuple(_unnoised_round(blocks, cohort, largest, ring_bits) for blocks in rounds)
+        return tuple(
+            _unnoised_round(blocks, rate, cohort, largest, ring_bits)
+            for blocks, rate in zip(rounds, rates, strict=True)
+        )
     check_delta(delta)
 
     def made(mu: float) -> tuple[RoundSpec, ...]:
         sizing = _Sizing(
             mu=mu, cohort=cohort, largest=largest, target=target_stddev, ring_bits=ring_bits
         )
-        return tuple(sizing.round_spec(blocks) for blocks in rounds)
+        return tuple(map(sizing.round_spec, rounds, rates))
 
     def cost(specs: tuple[RoundSpec, ...]) -> float:
         return epsilon_of(worst_case(specs, cohort, spare_attempts), delta)
 
     most = _plan_mu(rounds, epsilon, delta, spare_attempts)
-    specs = _least_noise(made, lambda specs: cost(specs) <= epsilon * _BELOW, most)
+    if any(rates):
+        specs = _least_noise_sampled(made, cost, epsilon, most)
+    else:
+        specs = _least_noise(made, lambda specs: cost(specs) <= epsilon * _BELOW, most)
     if specs is None or cost(specs) < epsilon * _CLOSE:
         raise PrivacyError(
             "privacy/epsilon-unreachable",
@@ -162,6 +181,41 @@ def _least_noise(
     return specs
 
 
+def _least_noise_sampled(
+    made: Callable[[float], tuple[RoundSpec, ...]],
+    cost: Callable[[tuple[RoundSpec, ...]], float],
+    epsilon: float,
+    start: float,
+) -> tuple[RoundSpec, ...] | None:
+    """What is made of a μ whose account is between ε·(1 - 1e-4) and ε.
+
+    ε is nearly a power of μ: each try follows the power between the last two, within the bracket.
+    None where none is found.
+    """
+    low, high, mu, power = 0.0, math.inf, start, _FIRST_POWER
+    aim = epsilon * (1 + _CLOSE) / 2
+    last: tuple[float, float] | None = None
+    for _ in range(_MOST_TRIES):
+        specs = made(mu)
+        found = cost(specs)
+        if found > epsilon * _BELOW:
+            high = mu
+        elif found >= epsilon * _CLOSE:
+            return specs
+        else:
+            low = mu
+        if not 0 < found < math.inf:
+            mu = (low + high) / 2 if high < math.inf else 2 * mu
+            continue
+        if last is not None and last[0] != mu and last[1] != found:
+            power = math.log(found / last[1]) / math.log(mu / last[0])
+            power = min(max(power, 0.5), 4.0)
+        last = mu, found
+        step = mu * (aim / found) ** (1 / power)
+        mu = step if low < step < high else (low + min(high, 4 * mu)) / 2
+    return None
+
+
 def worst_case(
     specs: Sequence[RoundSpec],
     cohort: Cohort,
@@ -180,15 +234,24 @@ def worst_case(
 def reserved_events(
     specs: Sequence[RoundSpec], cohort: Cohort, spare_attempts: int
 ) -> tuple[GaussianSumRelease, ...]:
-    """Events of the costliest run of the plan: each round, and r more of the one of largest μ²."""
+    """Events of the costliest run of the plan: each round, and r more of the one of largest μ².
+
+    For a round of rate q, q²·(e^{μ²} - 1) takes the place of μ².
+    """
     planned = [events_of_round(spec, cohort, round_index=index) for index, spec in enumerate(specs)]
-    costs = [Totals.of(spending_of(events)).mu for events in planned]
+    costs = [_tending_to(Totals.of(spending_of(events))) for events in planned]
     costliest = max(range(len(specs)), key=costs.__getitem__)
     spare = [
         events_of_round(specs[costliest], cohort, round_index=costliest, attempt=attempt)
         for attempt in range(1, spare_attempts + 1)
     ]
     return tuple(event for events in (*planned, *spare) for event in events)
+
+
+def _tending_to(totals: Totals) -> float:
+    """μ² of the Gaussian release that many rounds of such a cost each add to."""
+    drawn = [(rate**2 * math.expm1(min(mu**2, 700.0)), n) for (rate, mu), n in totals.sampled]
+    return totals.mu**2 + sum(each * count for each, count in drawn)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,14 +264,23 @@ class _Sizing:
     target: float
     ring_bits: int | None
 
-    def round_spec(self, blocks: Sequence[BlockRequest]) -> RoundSpec:
+    def round_spec(self, blocks: Sequence[BlockRequest], rate: float | None) -> RoundSpec:
         """The round in the ring asked for, or in the narrower of the usual ones that holds it."""
         widths = (self.ring_bits,) if self.ring_bits else _USUAL_RINGS
-        return narrowest([self.block(request) for request in blocks], self.cohort.sites, widths)
+        share = math.fsum(request.share for request in blocks)
+        mu = self.round_mu(share, rate) / math.sqrt(share)
+        made = [self.block(request, mu * math.sqrt(request.share)) for request in blocks]
+        return narrowest(made, self.cohort.sites, widths, sampling=rate)
 
-    def block(self, request: BlockRequest) -> BlockMechanism:
-        """S from the target width and the ring, then s from S: (p·S)²/(n·s² - t²) = share·μ²."""
-        mu = self.mu * math.sqrt(request.share)
+    def round_mu(self, share: float, rate: float | None) -> float:
+        """μ of a round, for a user who takes part."""
+        if rate is None:
+            return self.mu * math.sqrt(share)
+        drawn = rate_of_person(rate, self.cohort.max_sites_per_person)
+        return math.sqrt(math.log1p(share * (self.mu / drawn) ** 2))
+
+    def block(self, request: BlockRequest, mu: float) -> BlockMechanism:
+        """S from the target width and the ring, then s from S: (p·S)²/(n·s² - t²) = μ²."""
         persons = self.cohort.max_sites_per_person
         shares = self.cohort.min_survivors - self.cohort.colluding
         kernel = kernel_variance(request.size)
@@ -248,7 +320,11 @@ def _plan_mu(rounds: Rounds, epsilon: float, delta: float, spare_attempts: int) 
 
 
 def _unnoised_round(
-    blocks: Sequence[BlockRequest], cohort: Cohort, largest: int, ring_bits: int | None
+    blocks: Sequence[BlockRequest],
+    rate: float | None,
+    cohort: Cohort,
+    largest: int,
+    ring_bits: int | None,
 ) -> RoundSpec:
     """ε infinite: a grid of C/2^20 or as fine as the ring permits, integers as they are."""
 
@@ -266,7 +342,8 @@ def _unnoised_round(
 
     integers = all(math.isinf(request.clip) for request in blocks)
     widths = (ring_bits,) if ring_bits else RING_WIDTHS if integers else _USUAL_RINGS
-    return narrowest([block(request) for request in blocks], cohort.sites, widths)
+    made = [block(request) for request in blocks]
+    return narrowest(made, cohort.sites, widths, sampling=rate)
 
 
 def _mechanism(

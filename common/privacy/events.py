@@ -209,6 +209,7 @@ def events_of_round(
             colluding=cohort.colluding,
             ring_bits=spec.ring_bits,
             max_sites_per_person=cohort.max_sites_per_person,
+            sampling=spec.sampling,
         )
         for block in spec.blocks
     )

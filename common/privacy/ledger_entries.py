@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from recommons.common.hashing import canonical_json, digest
 from recommons.common.privacy.ledger_fields import (
+    ACCEPTANCE,
     ATTEMPT,
     CODE,
     COUNT,
@@ -73,7 +74,8 @@ _SITE_KINDS: dict[str, Kind] = {
     "roster-accepted": Kind(
         writer="site",
         says="The site has pinned this roster and the keys that speak for the federation.",
-        required={**_ROSTER, "coordinator_key": KEY},
+        required={**_ROSTER, "coordinator_key": KEY, "accepted": ACCEPTANCE},
+        optional={"approvals": _SIGNATURES},
         document=_ROSTER_HASH,
     ),
     "policy-changed": Kind(
@@ -151,6 +153,12 @@ _SITE_KINDS: dict[str, Kind] = {
         writer="site",
         says="The site's operator let it go on after a halt.",
         required={"seq": COUNT, "head": HASH},
+    ),
+    "head-forgotten": Kind(
+        writer="site",
+        says="The site's operator had it forget this head, the latest it held of the writer's "
+        "ledger: until the next one, it takes an earlier head, too.",
+        required={"writer": NAME, "seq": COUNT, "head": HASH},
     ),
 }
 

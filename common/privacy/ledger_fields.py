@@ -14,6 +14,7 @@ from recommons.common.errors import PrivacyError
 from recommons.common.privacy.events import event_from_json
 
 __all__ = [
+    "ACCEPTANCE",
     "ATTEMPT",
     "CODE",
     "COUNT",
@@ -53,12 +54,15 @@ class FieldType:
         means: What a value of it is.
         holds: Whether a parsed JSON value is of it.
         members: The types of the members of a list's objects.
+        text: Of a type of texts: a regular expression for those that JSON writes as they are, in
+            ASCII and without escapes. Whatever matches it is of the type.
     """
 
     name: str
     means: str
     holds: Callable[[object], bool]
     members: Mapping[str, "FieldType"] = field(default_factory=dict)
+    text: str | None = None
 
 
 Fields = Mapping[str, FieldType]
@@ -102,6 +106,7 @@ def _matching(name: str, means: str, pattern: re.Pattern[str]) -> FieldType:
         name=name,
         means=means,
         holds=lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None,
+        text=pattern.pattern,
     )
 
 
@@ -172,6 +177,14 @@ OUTCOME = FieldType(
     name="outcome",
     means="`finished` or `failed`",
     holds=lambda value: value in ("finished", "failed"),
+    text="finished|failed",
+)
+ACCEPTANCE = FieldType(
+    name="acceptance",
+    means="`joined` (the first that the site pinned), `by-hand` (on its operator's word) or "
+    "`by-majority` (on the approvals of most sites of the roster before)",
+    holds=lambda value: value in ("joined", "by-hand", "by-majority"),
+    text="joined|by-hand|by-majority",
 )
 COUNT = FieldType(name="count", means="whole number from 0 to 2^53 - 1", holds=_is_count)
 NUMBER_OR_NULL = FieldType(
@@ -183,6 +196,7 @@ REASON = FieldType(
     name="reason",
     means=f"1 to {_MAX_TEXT} printable characters of this program's own words",
     holds=_is_reason,
+    text=rf"[ !#-\[\]-~]{{1,{_MAX_TEXT}}}",
 )
 DOCUMENT = FieldType(
     name="document",

@@ -83,10 +83,20 @@ class RoundSpec:
     Attributes:
         ring_bits: k, coordinates travel in Z modulo 2^k; a multiple of 8 up to 64.
         blocks: The blocks, in order.
+        sampling: Probability with which each user takes part, drawn once for all blocks of an
+            attempt; None where everybody does.
     """
 
     ring_bits: int
     blocks: tuple[BlockMechanism, ...]
+    sampling: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.sampling is not None and not 0 < self.sampling < 1:
+            raise InvalidInput(
+                "input/argument",
+                f"sampling is {self.sampling}; required: between 0 and 1, or none for everybody",
+            )
 
     @property
     def size(self) -> int:
@@ -101,8 +111,10 @@ class RoundSpec:
             start += block.size
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object."""
-        return {"ring_bits": self.ring_bits, "blocks": [block.to_json() for block in self.blocks]}
+        """A JSON object; ``sampling`` is there only where users are drawn."""
+        blocks = [block.to_json() for block in self.blocks]
+        drawn = {} if self.sampling is None else {"sampling": self.sampling}
+        return {"ring_bits": self.ring_bits, "blocks": blocks, **drawn}
 
     def hash(self) -> bytes:
         """SHA-256 over the canonical JSON: the `vector spec hash` of the protocol."""

@@ -17,7 +17,11 @@ __all__ = ["finest", "narrowest"]
 
 
 def narrowest(
-    blocks: Sequence[BlockMechanism], sites: int, widths: Iterable[int] = RING_WIDTHS
+    blocks: Sequence[BlockMechanism],
+    sites: int,
+    widths: Iterable[int] = RING_WIDTHS,
+    *,
+    sampling: float | None = None,
 ) -> RoundSpec:
     """The round in the first of these widths that holds it.
 
@@ -25,12 +29,13 @@ def narrowest(
         blocks: The round's blocks.
         sites: N.
         widths: Widths in bits, ascending.
+        sampling: The round's rate.
 
     Raises:
         PrivacyError: ``privacy/ring-too-small``.
     """
     for bits in widths:
-        spec = RoundSpec(ring_bits=bits, blocks=tuple(blocks))
+        spec = RoundSpec(ring_bits=bits, blocks=tuple(blocks), sampling=sampling)
         if fits_ring(spec, sites):
             return spec
     raise _too_small(bits, blocks, sites)

@@ -16,6 +16,7 @@ from recommons.common.secagg.agreement import Agreement, agree
 from recommons.common.secagg.collection import Collection
 from recommons.common.secagg.context import Context
 from recommons.common.secagg.envelope import HASH_BYTES
+from recommons.common.secagg.expansion import Expander, in_threads
 from recommons.common.secagg.messages import Survivors, message_context
 from recommons.common.secagg.outcome import RoundResult, Step
 from recommons.common.secagg.parameters import RoundParameters
@@ -47,7 +48,7 @@ class CoordinatorRound:
         shape: VectorShape,
         roster: Roster,
         spec: bytes,
-        workers: int = 1,
+        expander: Expander = in_threads,
     ) -> None:
         """Starts collecting advertisements.
 
@@ -57,7 +58,7 @@ class CoordinatorRound:
             shape: The vector's size and ring.
             roster: The roster the context names.
             spec: The vector's spec, canonical JSON, as every site expects it.
-            workers: Threads for removing masks.
+            expander: Removes the masks at the end.
 
         Raises:
             InvalidInput: The arguments do not fit together.
@@ -68,7 +69,7 @@ class CoordinatorRound:
         self.parameters = parameters
         self._shape = shape
         self._spec = spec
-        self._workers = workers
+        self._expander = expander
         self._public_keys = context.public_keys(roster)
         self._places = {site: place for place, site in enumerate(context.cohort)}
         self._collected = Collection.empty(context.everyone, shape)
@@ -161,15 +162,11 @@ class CoordinatorRound:
         )
         return self._open(Step.SIGNATURE, survivors, message.to_bytes())
 
-    def close_signatures(self, annex: bytes = b"") -> tuple[str, ...]:
-        """Ends step 7 and makes the certificate of step 8.
-
-        Args:
-            annex: Opaque bytes that travel in the certificate.
-        """
+    def close_signatures(self) -> tuple[str, ...]:
+        """Ends step 7 and makes the certificate of step 8."""
         signers = self._close(Step.SIGNATURE, self.parameters.quorum, "secagg/quorum")
         message = outbox.certificate(
-            self.context.hash, self._agreement.full, self._collected, signers, annex
+            self.context.hash, self._agreement.full, self._collected, signers
         )
         return self._open(Step.REVEAL, signers, message.to_bytes())
 
@@ -182,7 +179,7 @@ class CoordinatorRound:
         self._close(Step.REVEAL, self.parameters.threshold, "secagg/too-few-shares")
         collected, words = self._collected, self._collected.total.copy()
         try:
-            self._recovery().unmask(words, collected.reveals, workers=self._workers)
+            self._expander(words, self._recovery().expansion(collected.reveals))
         except ProtocolAbort:
             collected.step = Step.ABORTED
             raise
@@ -230,7 +227,7 @@ class CoordinatorRound:
         shape: VectorShape,
         roster: Roster,
         spec: bytes,
-        workers: int = 1,
+        expander: Expander = in_threads,
     ) -> "CoordinatorRound":
         """Resumes from `to_bytes`.
 
@@ -246,7 +243,7 @@ class CoordinatorRound:
             shape=shape,
             roster=roster,
             spec=spec,
-            workers=workers,
+            expander=expander,
         )
         reader = Reader(body, "stored round")
         if reader.u8() != _STATE_VERSION or reader.take(HASH_BYTES) != context.hash:

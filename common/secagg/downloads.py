@@ -19,7 +19,6 @@ __all__ = ["Certificate", "Inbox", "InboxEntry", "KeyEntry", "Keys", "Survivors"
 
 _MAX_SPEC = 1 << 20
 _MAX_STATE = 1 << 31
-_MAX_ANNEX = 1 << 20
 _MAX_DEPTH = 12
 
 
@@ -224,7 +223,6 @@ class Certificate:
         survivors: U3.
         signers: Who signed.
         signatures: Over `statements.survived`, one for each signer, ascending.
-        annex: Opaque; room for the ledgers' countersigned heads, which vouch for themselves.
     """
 
     ctx: bytes
@@ -233,7 +231,6 @@ class Certificate:
     survivors: SiteSet
     signers: SiteSet
     signatures: tuple[bytes, ...]
-    annex: bytes = b""
 
     def to_bytes(self) -> bytes:
         """Wire bytes."""
@@ -245,7 +242,6 @@ class Certificate:
                 self.survivors.to_bytes(),
                 self.signers.to_bytes(),
                 *self.signatures,
-                sized(self.annex),
             )
         )
 
@@ -262,7 +258,6 @@ class Certificate:
             survivors=survivors,
             signers=signers,
             signatures=tuple(reader.take(SIGNATURE_BYTES) for _ in signers),
-            annex=reader.sized(_MAX_ANNEX),
         )
         reader.end()
         return message

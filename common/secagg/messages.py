@@ -31,7 +31,7 @@ big-endian and unsigned; ``x*n`` is n fields x one after another; ``|S|`` is the
     6 Survivors   = set set                                     ; U2, U3
     7 Signature   = site signature
     8 Certificate = digest set set set                          ; full, U2, U3, signers;
-                    signature*|signers| sized                   ; annex of at most 2^20 bytes
+                    signature*|signers|
     9 Reveal      = site set set opening*|U2| signature         ; U2, U3 ⊆ U2
 """
 

@@ -59,9 +59,7 @@ def inbox(ctx: bytes, collected: Collection, members: SiteSet, holder: int) -> I
     )
 
 
-def certificate(
-    ctx: bytes, full: bytes, collected: Collection, signers: SiteSet, annex: bytes
-) -> Certificate:
+def certificate(ctx: bytes, full: bytes, collected: Collection, signers: SiteSet) -> Certificate:
     """Step 8, the same for all sites."""
     return Certificate(
         ctx=ctx,
@@ -70,5 +68,4 @@ def certificate(
         survivors=collected.survivors,
         signers=signers,
         signatures=tuple(collected.signatures[place] for place in signers),
-        annex=annex,
     )

@@ -23,15 +23,19 @@ Mask = tuple[bytes, int]
 
 # A chunk of keystream and one of the accumulator stay together in a core's second-level cache; a
 # call on a smaller one costs too much beside its work.
-_CHUNK = 1 << 18
+_CHUNK = 1 << 17
+# Threads hand the interpreter's lock over after every call, so theirs are longer.
+_LONG_CHUNK = 1 << 18
 _BLOCK = 16
 _CACHE_LINE = 64
 # So many streams go over a chunk while it is in the cache.
 _BATCH = 32
-# A thread is worth starting for this many bytes of stream, a millisecond or two.
+# A thread is worth starting for this many bytes of stream, a millisecond or two, and for a slice of
+# this many bytes: on a short one it would do little but hand over the lock.
 _THREAD_BYTES = 1 << 23
+_SLICE_BYTES = 1 << 20
 # Never written, so on Linux one page of zeros is mapped all over it, and stays in the first cache.
-_ZEROS = np.zeros(_CHUNK, np.uint8)
+_ZEROS = np.zeros(_LONG_CHUNK, np.uint8)
 _ZEROS.flags.writeable = False
 
 
@@ -42,7 +46,8 @@ def keystream(key: bytes, length: int) -> bytes:
 
 def worthwhile_threads(words: RingVector, masks: int, most: int) -> int:
     """How many threads, at most `most`, are worth their start for so many masks."""
-    return max(1, min(most, masks * words.nbytes // _THREAD_BYTES))
+    by_work, by_size = masks * words.nbytes // _THREAD_BYTES, words.nbytes // _SLICE_BYTES
+    return max(1, min(most, by_work, by_size))
 
 
 def add_masks(words: RingVector, masks: Iterable[Mask], *, threads: int = 1) -> None:
@@ -81,11 +86,9 @@ def _wait(tasks: Sequence[Future[None]]) -> None:
 class _Slice:
     """Words that one thread works on, and its room for keystream."""
 
-    def __init__(self, words: RingVector, first_block: int) -> None:
+    def __init__(self, words: RingVector, first_block: int, chunk: int) -> None:
         self._first_block = first_block
-        # `update_into` of some versions wants a block of room beyond what it writes.
-        room = np.empty(_CHUNK + _BLOCK, np.uint8)
-        self._chunks = tuple(_chunks(words, room))
+        self._chunks = tuple(_chunks(words, _even_step(words.nbytes, chunk)))
 
     def add(self, masks: Sequence[Mask]) -> None:
         """All masks on a chunk before the next chunk."""
@@ -101,16 +104,18 @@ class _Slice:
 
 def _slices(words: RingVector, count: int) -> Iterator[_Slice]:
     step = _even_step(words.nbytes, -(-words.nbytes // count))
+    chunk = _CHUNK if count == 1 else _LONG_CHUNK
     for start in range(0, words.nbytes, step):
         part = words[start // words.itemsize : (start + step) // words.itemsize]
-        yield _Slice(part, start // _BLOCK)
+        yield _Slice(part, start // _BLOCK, chunk)
 
 
 def _chunks(
-    words: RingVector, room: npt.NDArray[np.uint8]
+    words: RingVector, step: int
 ) -> Iterator[tuple[RingVector, memoryview, memoryview, npt.NDArray[Any]]]:
     """Parts of the words; of each one's size, zeros, room for keystream, and the room as words."""
-    step = _even_step(words.nbytes, _CHUNK)
+    # `update_into` of some versions wants a block of room beyond what it writes.
+    room = np.empty(step + _BLOCK, np.uint8)
     for start in range(0, words.nbytes, step):
         part = words[start // words.itemsize : (start + step) // words.itemsize]
         length = part.nbytes

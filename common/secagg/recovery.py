@@ -1,4 +1,4 @@
-"""Step 9 at the coordinator: shares checked and attributed, secrets recovered, masks removed."""
+"""Step 9 at the coordinator: shares checked and attributed, secrets recovered."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,16 +8,12 @@ from recommons.common.secagg.agreement import Agreement
 from recommons.common.secagg.context import Context
 from recommons.common.secagg.derivation import (
     Kind,
-    pair_mask_key,
     private_key,
     public_key,
     seed_commitment,
-    self_mask_key,
     share_commitment,
 )
-from recommons.common.secagg.masking import pair_sign
-from recommons.common.secagg.prg import Mask, add_masks, worthwhile_threads
-from recommons.common.secagg.ring import RingVector
+from recommons.common.secagg.expansion import Expansion
 from recommons.common.secagg.sets import SiteSet
 from recommons.common.secagg.shamir import PRIME, SHARE_BYTES, combine, lagrange_weights
 from recommons.common.secagg.uploads import Reveal, Shares
@@ -69,23 +65,23 @@ class Recovery:
                     f"{self._name(dealer)} than it accepted",
                 )
 
-    def unmask(self, words: RingVector, reveals: Mapping[int, Reveal], *, workers: int) -> None:
-        """Removes every mask from the sum over the survivors, in place.
+    def expansion(self, reveals: Mapping[int, Reveal]) -> Expansion:
+        """The masks that are left in the sum of the survivors' vectors.
 
         Args:
-            words: The sum of the survivors' masked vectors.
             reveals: Checked messages of step 9, by place.
-            workers: Threads.
 
         Raises:
             ProtocolAbort: Too few shares (``secagg/too-few-shares``), or a dealer whose shares fit
                 its commitments but not its secret (``secagg/dealer-fault``).
         """
         secrets = dict(self._secrets(reveals))
-        dropped = len(self.dealers - self.survivors)
-        masks = (dropped + 1) * len(self.survivors)
-        threads = worthwhile_threads(words, masks, workers)
-        add_masks(words, self._masks(secrets), threads=threads)
+        return Expansion(
+            full=self.agreement.full,
+            seeds={place: secrets[place] for place in self.survivors},
+            mask_keys={place: self.agreement.mask_keys[place] for place in self.survivors},
+            private_keys={place: secrets[place] for place in self.dealers - self.survivors},
+        )
 
     def _secrets(self, reveals: Mapping[int, Reveal]) -> Iterator[tuple[int, bytes]]:
         responders = sorted(reveals)[: self.threshold]
@@ -113,18 +109,6 @@ class Recovery:
             "secagg/dealer-fault",
             f"the shares dealt by site {self._name(dealer)} do not give the secret it committed to",
         )
-
-    def _masks(self, secrets: Mapping[int, bytes]) -> Iterator[Mask]:
-        """What undoes the dealers' masks: of a survivor its own, of a dropped site all others."""
-        full, mask_keys = self.agreement.full, self.agreement.mask_keys
-        for dealer in self.dealers:
-            if dealer in self.survivors:
-                yield self_mask_key(secrets[dealer], full, dealer), -1
-                continue
-            private = private_key(secrets[dealer])
-            for i in self.survivors:
-                key = pair_mask_key(private, mask_keys[i], full, dealer, i)
-                yield key, -pair_sign(i, dealer)
 
     def _kind(self, dealer: int) -> Kind:
         return Kind.SEED if dealer in self.survivors else Kind.MASK_KEY

@@ -4,7 +4,8 @@ Flower's SuperLink serves its control, runtime and fleet interfaces on one port 
 the last alone. It therefore listens on loopback, and sites meet this process instead:
 
 - TLS 1.3 with client certificates of the federation's own authority, of sites that are members now;
-- exactly the nine fleet calls that a site needs, by their exact bytes; anything else is not there;
+- exactly the eight fleet calls that a site needs, by their exact bytes; anything else is not there;
+- beside them the federation's releases, to read;
 - a site's calls carry its own node key, fetch only messages that were delivered to it, and answer
   only those;
 - sizes, rates and numbers of calls at once are bounded for each site.

@@ -5,12 +5,16 @@ import logging
 import sys
 from pathlib import Path
 
+from recommons.server.depot import Depot
 from recommons.server.gateway.application import Gateway
 from recommons.server.gateway.limits import Limits
 from recommons.server.gateway.members import Members
+from recommons.server.gateway.membership import Membership
 from recommons.server.gateway.serve import gateway_server, server_tls
+from recommons.server.gateway.shelf import Shelf
 from recommons.server.gateway.upstream import SuperLink
 from recommons.server.home import CoordinatorHome
+from recommons.server.renewal import serve_renewed
 from recommons.server.wakeups import Wakeups
 
 
@@ -29,12 +33,15 @@ def main(folder: Path) -> None:
             seconds=limits.upstream_seconds,
             largest=limits.response_bytes,
         ),
+        depot=Depot.of_environment() or Depot(folder / "superlink" / "depot"),
         limits=limits,
         wakeups=Wakeups.of_gateway(),
+        shelf=Shelf(folder),
+        services=(Membership(home),),
     )
-    tls = server_tls(folder / "gateway.pem", folder / "gateway.key", authority)
+    tls = server_tls(folder / "gateway.pem", folder / "gateway.pem", authority)
     server = gateway_server(gateway, home.settings.listen, home.settings.port, tls)
-    asyncio.run(server.serve())
+    asyncio.run(serve_renewed(server, tls, folder / "gateway.pem"))
 
 
 if __name__ == "__main__":

@@ -3,22 +3,24 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from google.protobuf.message import DecodeError, Message
 
+from recommons.server.depot import Depot
 from recommons.server.gateway.calls import CALLS, Call
 from recommons.server.gateway.denial import Denial
 from recommons.server.gateway.limits import Allowance, Limits
 from recommons.server.gateway.mailbox import Mailbox
 from recommons.server.gateway.members import Member, Members
+from recommons.server.gateway.shelf import FilePart, Shelf
 from recommons.server.gateway.upstream import Answer, SuperLink
 from recommons.server.wakeups import Wakeups
 
-__all__ = ["PEER", "Gateway"]
+__all__ = ["PEER", "Gateway", "Service"]
 
 PEER = "recommons-peer-certificate"
 """Where the connection's client certificate (DER) stands in a request's state."""
@@ -28,18 +30,54 @@ _NODE_HEADERS = (_KEY_HEADER, "flwr-signature", "flwr-timestamp")
 
 _WAIT_HEADER = b"recommons-wait"
 _LONGEST_WAIT = 20
-_UNNUDGED_SECONDS = 0.25
+_UNNUDGED_SECONDS = 10.0
+
+_SERVICE_BYTES = 64 << 10
 
 _Event = MutableMapping[str, Any]
+_Send = Callable[[_Event], Awaitable[None]]
 _log = logging.getLogger(__name__)
+
+
+class Service(Protocol):
+    """Something of Recommons' own that members may ask, beside Flower's calls."""
+
+    @property
+    def paths(self) -> frozenset[bytes]:
+        """The exact bytes of the paths that it answers, by POST."""
+        ...
+
+    async def answer(self, path: bytes, member: Member, body: bytes) -> Answer:
+        """Answer one request of at most 64 KiB; a `Denial` is told by its code."""
+        ...
 
 
 @dataclass
 class _Desk:
-    """What is held for one site while it is connected."""
+    """What is held for one site while it is connected.
+
+    Attributes:
+        allowance: What it may still ask.
+        mailbox: What was delivered to it.
+        asked: When Flower was last asked for its messages, by a steady clock.
+        nothing_since: The node for which Flower had nothing, and the nudge awaited since.
+    """
 
     allowance: Allowance
     mailbox: Mailbox = field(default_factory=Mailbox)
+    asked: float = float("-inf")
+    nothing_since: tuple[int, asyncio.Event] | None = None
+
+    @contextmanager
+    def admitted(self) -> Iterator["_Desk"]:
+        """While one call of the site is in progress."""
+        if not self.allowance.take(time.monotonic()):
+            raise Denial(429, "gateway/too-many-calls", "above the rate of one site")
+        self.allowance.in_progress += 1
+        try:
+            yield self
+        finally:
+            self.allowance.in_progress -= 1
 
 
 @dataclass(eq=False)
@@ -49,14 +87,20 @@ class Gateway:
     Attributes:
         members: Who may pass.
         upstream: Where calls go on to; entered and left with the server's life.
+        depot: Where the contents of messages lie.
         limits: Bounds for each site.
         wakeups: Nudges from and to the coordinator's app, where it is on this host.
+        shelf: What members may read.
+        services: What else members may ask.
     """
 
     members: Members
     upstream: SuperLink
+    depot: Depot
     limits: Limits
     wakeups: Wakeups | None = None
+    shelf: Shelf | None = None
+    services: Sequence[Service] = ()
     _desks: dict[bytes, _Desk] = field(default_factory=dict)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -64,70 +108,111 @@ class Gateway:
         self,
         scope: _Event,
         receive: Callable[[], Awaitable[_Event]],
-        send: Callable[[_Event], Awaitable[None]],
+        send: _Send,
     ) -> None:
         """Serve one request."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            await _respond(send, await self._answer(scope, receive))
+            await self._answer(scope, receive, send)
 
-    async def _answer(self, scope: _Event, receive: Callable[[], Awaitable[_Event]]) -> Answer:
+    async def _answer(
+        self, scope: _Event, receive: Callable[[], Awaitable[_Event]], send: _Send
+    ) -> None:
         site = "unknown"
         try:
             member = self.members.admit(scope["state"].get(PEER))
             site = member.site
-            return await self._serve(scope, receive, member)
+            with self._desk(member).admitted() as desk:
+                answer = await self._serve(scope, receive, member, desk)
+                if isinstance(answer, FilePart):
+                    await _give(send, answer)
+                else:
+                    await _respond(send, answer)
         except Denial as denial:
             _log.warning("%s: %s (site %s)", denial.code, denial.message, site)
-            return Answer(status=denial.status, media_type="application/json", body=denial.body)
+            told = Answer(status=denial.status, media_type="application/json", body=denial.body)
+            await _respond(send, told)
 
     async def _serve(
-        self, scope: _Event, receive: Callable[[], Awaitable[_Event]], member: Member
-    ) -> Answer:
-        desk = self._desk(member)
-        if not desk.allowance.take(time.monotonic()):
-            raise Denial(429, "gateway/too-many-calls", "above the rate of one site")
+        self,
+        scope: _Event,
+        receive: Callable[[], Awaitable[_Event]],
+        member: Member,
+        desk: _Desk,
+    ) -> Answer | FilePart:
         # Exact bytes, before any decoding: an encoded, doubled or dotted path is another path.
-        call = CALLS.get(scope["raw_path"])
-        if call is None or scope["method"] != "POST" or scope["query_string"]:
+        path, method = scope["raw_path"], scope["method"]
+        if scope["query_string"]:
             raise Denial(404, "gateway/no-such-call", "not a call that a site needs")
-        desk.allowance.in_progress += 1
-        try:
-            headers = _node_headers(scope, member)
-            largest = self.limits.object_bytes if call.upload else self.limits.small_bytes
-            async with asyncio.timeout(self.limits.body_seconds):
-                body = await _read(scope, receive, largest)
-            request = _parse(call, body)
-            call.check(request, member, desk.mailbox)
-            path, news = scope["raw_path"].decode(), self._news
-            answer = await self.upstream.post(path, headers, body)
-            if call.holds and not answer.body:
-                answer = await self._held(scope, headers, body, news)
-        except TimeoutError as error:
-            raise Denial(408, "gateway/slow-body", "the body did not arrive in time") from error
-        finally:
-            desk.allowance.in_progress -= 1
-        if call.upload and self.wakeups is not None and desk.mailbox.uploaded(request):
-            self.wakeups.nudge()
+        call = CALLS.get(path)
+        if call is not None and method == "POST":
+            return await self._pass_on(scope, receive, member, desk, call)
+        if method == "GET" and self.shelf is not None:
+            found = self.shelf.answer(path, dict(scope["headers"]))
+            if found is not None:
+                return found
+        for service in self.services:
+            if path in service.paths and method == "POST":
+                async with _in_time(self.limits.body_seconds):
+                    body = await _read(scope, receive, _SERVICE_BYTES)
+                return await service.answer(path, member, body)
+        raise Denial(404, "gateway/no-such-call", "not a call that a site needs")
+
+    async def _pass_on(
+        self,
+        scope: _Event,
+        receive: Callable[[], Awaitable[_Event]],
+        member: Member,
+        desk: _Desk,
+        call: Call,
+    ) -> Answer:
+        headers = _node_headers(scope, member)
+        largest = self.limits.object_bytes if call.upload else self.limits.small_bytes
+        async with _in_time(self.limits.body_seconds):
+            body = await _read(scope, receive, largest)
+        request = _parse(call, body)
+        call.check(request, member, desk.mailbox)
+        if call.serve is not None:
+            given = call.serve(request, desk.mailbox, self.depot)
+            if call.upload and self.wakeups is not None:
+                self.wakeups.nudge()
+            return Answer(
+                status=200,
+                media_type="application/protobuf",
+                body=given.SerializeToString(),
+            )
+        if call.holds:
+            answer = await self._held(scope, headers, body, desk, _node_of(request))
+        else:
+            answer = await self.upstream.post(scope["raw_path"].decode(), headers, body)
         return _noted(call, request, answer, desk.mailbox)
 
     async def _held(
-        self, scope: _Event, headers: dict[str, str], body: bytes, news: asyncio.Event
+        self, scope: _Event, headers: dict[str, str], body: bytes, desk: _Desk, node: int
     ) -> Answer:
-        """Ask again for a site that is willing to wait, when nudged and now and then.
+        """Ask for a site's messages; again, if it is willing to wait, when nudged or now and then.
 
-        `news` was taken before the question was last put, so that no nudge falls in between.
+        Flower is not asked at all where there was no nudge since it last had nothing: most
+        questions are put again by sites that wait. That holds for the very node that Flower had
+        nothing for: whether another is the caller's, Flower says.
         """
         path, end = scope["raw_path"].decode(), time.monotonic() + _patience(scope)
-        while (left := end - time.monotonic()) > 0:
+        while True:
+            news, now = self._news, time.monotonic()
+            nothing = (node, news)
+            if desk.nothing_since != nothing or now - desk.asked >= _UNNUDGED_SECONDS:
+                answer = await self.upstream.post(path, headers, body)
+                desk.asked = now
+                if answer.body or answer.status != 200:
+                    return answer
+                desk.nothing_since = nothing
+            left = end - time.monotonic()
+            if left <= 0:
+                return Answer(status=200, media_type="application/protobuf", body=b"")
+            due = desk.asked + _UNNUDGED_SECONDS - time.monotonic()
             with suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), min(left, _UNNUDGED_SECONDS))
-            news = self._news
-            answer = await self.upstream.post(path, headers, body)
-            if answer.body:
-                return answer
-        return Answer(status=200, media_type="application/protobuf", body=b"")
+                await asyncio.wait_for(news.wait(), max(0.0, min(left, due)))
 
     def _nudged(self) -> None:
         """Let everybody who waits look once."""
@@ -146,7 +231,7 @@ class Gateway:
     async def _live(
         self,
         receive: Callable[[], Awaitable[_Event]],
-        send: Callable[[_Event], Awaitable[None]],
+        send: _Send,
     ) -> None:
         await receive()
         ear = None if self.wakeups is None else self.wakeups.socket
@@ -202,6 +287,10 @@ async def _read(scope: _Event, receive: Callable[[], Awaitable[_Event]], largest
             return b"".join(chunks)
 
 
+def _node_of(request: Any) -> int:  # noqa: ANN401 - any call that names its node
+    return int(request.node.node_id)
+
+
 def _parse(call: Call, body: bytes) -> Message:
     request = call.request()
     try:
@@ -223,7 +312,26 @@ def _noted(call: Call, request: Message, answer: Answer, mailbox: Mailbox) -> An
     )
 
 
-async def _respond(send: Callable[[_Event], Awaitable[None]], answer: Answer) -> None:
+@asynccontextmanager
+async def _in_time(seconds: float) -> AsyncIterator[None]:
+    """Turn a body away that does not arrive in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise Denial(408, "gateway/slow-body", "the body did not arrive in time") from error
+
+
+async def _give(send: _Send, part: FilePart) -> None:
+    """A file, read as fast as it is taken."""
+    start = {"type": "http.response.start", "status": part.status, "headers": part.headers}
+    await send(start)
+    for chunk in part.chunks():
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _respond(send: _Send, answer: Answer) -> None:
     headers = [
         (b"content-type", answer.media_type.encode()),
         (b"content-length", str(len(answer.body)).encode()),

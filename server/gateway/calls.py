@@ -1,4 +1,4 @@
-"""The nine calls that a site may make, and what each must look like.
+"""The eight calls that a site may make, and what each must look like.
 
 Flower checks that the node id in a call belongs to the node key in its header, and the gateway that
 this key is the caller's own. Beyond that Flower 1.41 checks little: any node may fetch any object
@@ -22,8 +22,6 @@ from flwr.proto.fleet_pb2 import (
 )
 from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest, SendNodeHeartbeatResponse
 from flwr.proto.message_pb2 import (
-    ConfirmMessageReceivedRequest,
-    ConfirmMessageReceivedResponse,
     PullObjectRequest,
     PullObjectResponse,
     PushObjectRequest,
@@ -32,6 +30,7 @@ from flwr.proto.message_pb2 import (
 from flwr.proto.run_pb2 import GetRunRequest, GetRunResponse
 from google.protobuf.message import Message
 
+from recommons.server.depot import Depot
 from recommons.server.gateway.denial import Denial
 from recommons.server.gateway.mailbox import Mailbox
 from recommons.server.gateway.members import Member
@@ -48,6 +47,7 @@ class Call:
         response: Its answer's type.
         check: Refuses a request (`Denial`) that is not the caller's to make.
         note: Remembers, or cleans, what the answer hands out; true where it changed the answer.
+        serve: Answers it from the depot; None where it goes on to Flower.
         upload: Whether it carries an object.
         holds: Whether an empty answer may wait for something to say.
     """
@@ -56,6 +56,7 @@ class Call:
     response: type[Message]
     check: Callable[[Any, Member, Mailbox], None]
     note: Callable[[Any, Any, Mailbox], bool] | None = None
+    serve: Callable[[Any, Mailbox, Depot], Message] | None = None
     upload: bool = False
     holds: bool = False
 
@@ -77,8 +78,8 @@ def _own_replies(request: PushMessagesRequest, _member: Member, mailbox: Mailbox
     if len(request.messages_list) != 1 or len(request.message_object_trees) != 1:
         raise Denial(400, "gateway/malformed", "not one reply with its objects")
     message, tree = request.messages_list[0], request.message_object_trees[0]
-    if tree.object_id != message.metadata.message_id:
-        raise Denial(400, "gateway/malformed", "the reply and its objects do not fit")
+    if tree.object_id != message.metadata.message_id or tree.children:
+        raise Denial(400, "gateway/malformed", "not a reply in one parcel")
     mailbox.check_reply(message.metadata, request.node.node_id)
 
 
@@ -90,10 +91,6 @@ def _own_download(request: PullObjectRequest, _member: Member, mailbox: Mailbox)
     mailbox.check_download(request.run_id, request.object_id)
 
 
-def _own_message(request: ConfirmMessageReceivedRequest, _member: Member, mailbox: Mailbox) -> None:
-    mailbox.check_message(request.run_id, request.message_object_id)
-
-
 def _note_deliveries(
     request: PullMessagesRequest, response: PullMessagesResponse, mailbox: Mailbox
 ) -> bool:
@@ -102,12 +99,27 @@ def _note_deliveries(
     return False
 
 
-def _note_session(
-    request: PushMessagesRequest, response: PushMessagesResponse, mailbox: Mailbox
-) -> bool:
-    run_id = request.messages_list[0].metadata.run_id
-    mailbox.open_session(response.session_id, run_id, response.objects_to_push)
-    return False
+def _await_reply(
+    request: PushMessagesRequest, mailbox: Mailbox, _depot: Depot
+) -> PushMessagesResponse:
+    metadata = request.messages_list[0].metadata
+    session = mailbox.open_session(
+        metadata.run_id, metadata.message_id, reply_to=metadata.reply_to_message_id
+    )
+    return PushMessagesResponse(session_id=session, objects_to_push=[metadata.message_id])
+
+
+def _give(request: PullObjectRequest, _mailbox: Mailbox, depot: Depot) -> PullObjectResponse:
+    parcel = depot.sent(request.object_id)
+    there = parcel is not None
+    return PullObjectResponse(
+        object_found=there, object_available=there, object_content=parcel or b""
+    )
+
+
+def _take(request: PushObjectRequest, mailbox: Mailbox, depot: Depot) -> PushObjectResponse:
+    depot.answer(mailbox.take_reply(request.session_id), request.object_content)
+    return PushObjectResponse(stored=True)
 
 
 def _clean_run(_request: GetRunRequest, response: GetRunResponse, _mailbox: Mailbox) -> bool:
@@ -137,20 +149,19 @@ CALLS: dict[bytes, Call] = {
         request=PushMessagesRequest,
         response=PushMessagesResponse,
         check=_own_replies,
-        note=_note_session,
+        serve=_await_reply,
     ),
     b"/v1/fleet/get-run": Call(
         request=GetRunRequest, response=GetRunResponse, check=_known_run, note=_clean_run
     ),
     b"/v1/fleet/push-object": Call(
-        request=PushObjectRequest, response=PushObjectResponse, check=_own_upload, upload=True
+        request=PushObjectRequest,
+        response=PushObjectResponse,
+        check=_own_upload,
+        serve=_take,
+        upload=True,
     ),
     b"/v1/fleet/pull-object": Call(
-        request=PullObjectRequest, response=PullObjectResponse, check=_own_download
-    ),
-    b"/v1/fleet/confirm-message-received": Call(
-        request=ConfirmMessageReceivedRequest,
-        response=ConfirmMessageReceivedResponse,
-        check=_own_message,
+        request=PullObjectRequest, response=PullObjectResponse, check=_own_download, serve=_give
     ),
 }

@@ -4,12 +4,13 @@ Held in memory: after the gateway restarts, messages under way count as not deli
 are silent in that attempt, and the round's own deadline decides.
 """
 
+import secrets
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from flwr.proto.message_pb2 import Metadata, ObjectTree, PushObjectRequest
+from flwr.proto.message_pb2 import Metadata, ObjectTree
 
 from recommons.server.gateway.denial import Denial
 
@@ -30,8 +31,8 @@ class _Delivery:
 @dataclass(frozen=True, kw_only=True)
 class _Session:
     run_id: int
-    objects: frozenset[str]
-    missing: set[str]
+    object_id: str
+    reply_to: str
 
 
 @dataclass
@@ -51,30 +52,26 @@ class Mailbox:
         )
         _keep(self._delivered, metadata.message_id, delivery)
 
-    def open_session(self, session_id: str, run_id: int, objects: Iterable[str]) -> None:
-        """The site's reply was taken; these objects of it are wanted."""
-        wanted = frozenset(objects)
-        session = _Session(run_id=run_id, objects=wanted, missing=set(wanted))
+    def open_session(self, run_id: int, object_id: str, *, reply_to: str) -> str:
+        """The site announces its reply to a message; returns the session for its parcel."""
+        session_id = secrets.token_hex(16)
+        session = _Session(run_id=run_id, object_id=object_id, reply_to=reply_to)
         _keep(self._sessions, session_id, session)
+        return session_id
 
-    def uploaded(self, request: PushObjectRequest) -> bool:
-        """Count an upload; whether the reply is complete with it."""
-        session = self._sessions.get(request.session_id)
-        if session is None:
-            return False
-        session.missing.discard(request.object_id)
-        return not session.missing
+    def take_reply(self, session_id: str) -> str:
+        """The reply of a session that was checked is here; returns the message it answers.
+
+        No message is answered twice: what a site can lay down is bounded by what it was asked.
+        """
+        reply_to = self._sessions.pop(session_id).reply_to
+        self._delivered.pop(reply_to, None)
+        return reply_to
 
     def check_run(self, run_id: int) -> None:
         """Refuse a run of which the site has seen no message."""
         if all(delivery.run_id != run_id for delivery in self._delivered.values()):
             raise Denial(403, "gateway/not-yours", "a run of which nothing was delivered")
-
-    def check_message(self, run_id: int, message_id: str) -> None:
-        """Refuse a message that was not delivered to the site."""
-        delivery = self._delivered.get(message_id)
-        if delivery is None or delivery.run_id != run_id:
-            raise Denial(403, "gateway/not-yours", "a message that was not delivered")
 
     def check_download(self, run_id: int, object_id: str) -> None:
         """Refuse an object that is not part of a message delivered to the site."""
@@ -96,7 +93,7 @@ class Mailbox:
     def check_upload(self, session_id: str, run_id: int, object_id: str) -> None:
         """Refuse an object that the site's own reply does not call for."""
         session = self._sessions.get(session_id)
-        if session is None or session.run_id != run_id or object_id not in session.objects:
+        if session is None or session.run_id != run_id or object_id != session.object_id:
             raise Denial(403, "gateway/not-yours", "an object that no reply of the site calls for")
 
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from recommons.common.errors import InvalidInput
 from recommons.server.authority import key_fingerprint, site_of
+from recommons.server.durably import write_durably
 from recommons.server.gateway.denial import Denial
 
 __all__ = ["Member", "Members", "write_members"]
@@ -114,6 +115,5 @@ def write_members(path: Path, keys: dict[str, str]) -> None:
         keys: Fingerprint of the node key (`authority.key_fingerprint`) by site.
     """
     sites = [{"site": site, "node_key": key} for site, key in sorted(keys.items())]
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_text(json.dumps({"version": _VERSION, "sites": sites}, indent=2) + "\n")
-    temporary.replace(path)
+    text = json.dumps({"version": _VERSION, "sites": sites}, indent=2) + "\n"
+    write_durably(path, text.encode())

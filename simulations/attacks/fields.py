@@ -112,7 +112,6 @@ def _certificate(walk: _Walk) -> None:
     walk.set("U3")
     for k in range(walk.set("signers")):
         walk.take(f"signature {k}", _SIGNATURE)
-    walk.sized("annex")
 
 
 def _reveal(walk: _Walk) -> None:

@@ -1,8 +1,8 @@
 """The coordinator's seat: what it says to real sites, what they answer, what they keep.
 
 Sites here are what they are in deployment, `recommons.client.site.Site` folders answered for by
-`recommons.client.rounds.answer`, without a transport between. A coordinator may be as honest as
-the steps below or send whatever it likes.
+`recommons.client.rounds.answering.answer`, without a transport between. A coordinator may be as
+honest as the steps below or send whatever it likes.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from recommons.client.rounds import answer
+from recommons.client.rounds.answering import answer
 from recommons.client.site import Site
 from recommons.common.errors import RecommonsError
 from recommons.common.federation import sign_announcement

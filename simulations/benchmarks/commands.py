@@ -110,3 +110,105 @@ def attacks(
         output=output,
         as_json=as_json,
     )
+
+
+@bench.command()
+def site(
+    users: Annotated[int, typer.Option(min=1, help="Users of the site.")] = 2_000_000,
+    events: Annotated[int, typer.Option(min=1, help="Events, at least one a user.")] = 100_000_000,
+    items: Annotated[int, typer.Option(min=2, help="Size of the catalogue.")] = 50_000,
+    source: Annotated[
+        str, typer.Option(metavar="parquet|csv|jsonl|sqlite", help="Where the events lie.")
+    ] = "parquet",
+    model: Annotated[str, typer.Option(metavar="als|…", help="The model.")] = "als",
+    most_gib: Annotated[
+        float, typer.Option("--memory", help="GiB above which the command ends with code 1.")
+    ] = 4.0,
+    folder: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the data are generated; by default under /tmp."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Time and memory of a site with very many users that takes part in a whole plan.
+
+    The full size takes about half an hour and 4 GB of disk.
+
+    Example:
+        recommons bench site --users 100000 --events 5000000
+    """
+    from recommons.simulations.benchmarks.site import measure_site
+
+    measure_site(
+        users=users,
+        events=events,
+        items=items,
+        source=source,
+        model=model,
+        most_gib=most_gib,
+        folder=folder,
+        as_json=as_json,
+    )
+
+
+@bench.command()
+def opacus(
+    quick: Annotated[
+        bool, typer.Option(help="Small catalogues and few users: seconds, not minutes.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Also write opacus.json and opacus.svg there."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Clipping each user: ghost norms, users' gradients and none, by catalogue and batch.
+
+    Uses a GPU beside the processor where PyTorch finds one.
+
+    Example:
+        recommons bench opacus --quick
+    """
+    from recommons.simulations.benchmarks.opacus import FULL, QUICK, measure_opacus
+
+    measure_opacus(extent=QUICK if quick else FULL, output=output, as_json=as_json)
+
+
+@bench.command()
+def audit(
+    quick: Annotated[bool, typer.Option(help="Four short ledgers: seconds, not minutes.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Time of `recommons audit` on ten sites of 10,000 lines each, and what of it signatures take.
+
+    To write the ledgers takes longer than to audit them: some minutes.
+
+    Example:
+        recommons bench audit --quick
+    """
+    from recommons.simulations.benchmarks.audit import FULL, QUICK, measure_audit
+
+    measure_audit(extent=QUICK if quick else FULL, as_json=as_json)
+
+
+@bench.command()
+def deployment(
+    sites: Annotated[int, typer.Option(min=3, max=100, help="Number of sites.")] = 5,
+    megabytes: Annotated[
+        float, typer.Option("--mb", min=0.1, help="Each way and site, in a round.")
+    ] = 8.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds that are measured.")] = 5,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write deployment.json there.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Whole secure rounds of real processes on loopback, with TLS and node authentication.
+
+    Example:
+        recommons bench deployment --rounds 5
+    """
+    from recommons.simulations.benchmarks.deployment import Case, measure_deployment
+
+    case = Case(sites=sites, megabytes=megabytes, rounds=rounds)
+    measure_deployment(case, output=output, as_json=as_json)

@@ -8,8 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from recommons.client.books import LEDGER
-from recommons.client.store import SiteStore
+from recommons.client.records.books import LEDGER
+from recommons.client.records.store import SiteStore
 from recommons.common.heads import COORDINATOR, Place, Receipt, SignedHead
 from recommons.common.privacy.events import GaussianSumRelease
 from recommons.common.privacy.ledger import Chain, split_lines, verify_chain

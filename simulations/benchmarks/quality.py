@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -14,7 +15,7 @@ from rich.table import Table
 from recommons.common.errors import RecommonsError
 from recommons.simulations.benchmarks.results_folder import writable_file
 
-__all__ = ["measure_quality"]
+__all__ = ["measure_quality", "whole_run"]
 
 _METRIC = "recall@20"
 _COLUMNS = ("popularity", "site alone", "global", "served", "centralised EASE")
@@ -47,7 +48,7 @@ def measure_quality(
             console.print(f"ε = {epsilon}: run {seed + 1} of {runs}", style="dim")
             options = {"--model": model, "--epsilon": epsilon, "--sites": sites, "--seed": seed}
             options |= {"--colluding": colluding, "--delta": delta, "--data": data}
-            reports.append(_run(options))
+            reports.append(whole_run(options))
         rows.append(_row(epsilon, reports))
         if output is not None:  # after every row: a long measurement may be cut short
             output.write_text(json.dumps({"results": rows}, indent=2) + "\n")
@@ -57,10 +58,20 @@ def measure_quality(
         Console().print(_table(rows))
 
 
-def _run(options: dict[str, Any]) -> dict[str, Any]:
+def whole_run(options: Mapping[str, Any], plan: Path | None = None) -> dict[str, Any]:
+    """The report of one `recommons simulate` in a process and a folder of its own.
+
+    Args:
+        options: Values by option; those that are None are left out.
+        plan: A settings file, which the options override.
+
+    Raises:
+        RecommonsError: ``bench/run``.
+    """
     given = [text for name, v in options.items() if v is not None for text in (name, str(v))]
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "recommons.common.commandline", "simulate", *given]
+        command = [sys.executable, "-m", "recommons.common.commandline", "simulate"]
+        command += ([] if plan is None else [str(plan)]) + given
         command += ["--output", folder, "--json"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
     if done.returncode:

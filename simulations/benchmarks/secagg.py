@@ -188,7 +188,6 @@ def _expansions(measured: Measured) -> Table:
         "",
         "wall",
         "CPU",
-        "start",
         title="Masks removed at the coordinator",
     )
     for cost in measured.expansions:
@@ -198,6 +197,5 @@ def _expansions(measured: Measured) -> Table:
             cost.way if cost.workers == 1 else f"{cost.workers} {cost.way}",
             duration(cost.wall_seconds),
             duration(cost.cpu_seconds),
-            duration(cost.start_seconds) if cost.start_seconds else "",
         )
     return table

@@ -21,7 +21,9 @@ from recommons.common.errors import RecommonsError
 from recommons.common.secagg.coordinator import CoordinatorRound
 from recommons.common.secagg.messages import MessageKind
 from recommons.common.secagg.outcome import RoundResult
+from recommons.server.expansion import on_all_cores
 from recommons.simulations.benchmarks.secagg_cohort import SPEC, STATE, Cohort, StepTaken, take_step
+from recommons.simulations.benchmarks.timings import cpu_with_children
 
 __all__ = ["AttemptCost", "play_attempt"]
 
@@ -116,7 +118,7 @@ class _Play:
             shape=self.cohort.shape,
             roster=self.cohort.roster,
             spec=SPEC,
-            workers=self.processes,
+            expander=on_all_cores,
         )
 
     def run(self) -> RoundResult:
@@ -133,10 +135,10 @@ class _Play:
             self._timed(kind.name.lower(), close)
             self._exchange(kind)
         self.listen(f"{self.cohort.sites} sites: recovery")
-        # All threads: nothing else runs in this process by now.
-        wall, cpu = time.perf_counter(), time.process_time()
+        # All threads, and processes that ended: nothing else of this program runs by now.
+        wall, cpu = time.perf_counter(), cpu_with_children()
         result = coordinator.finish()
-        self.coordinator_cpu["finish"] += time.process_time() - cpu
+        self.coordinator_cpu["finish"] += cpu_with_children() - cpu
         self.recovery_wall = time.perf_counter() - wall
         return result
 

@@ -5,11 +5,12 @@ idle machine: the first is the tighter where threads run at once, the second whe
 disturb. So the least of both counts, over several repetitions.
 """
 
+import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-__all__ = ["Timings", "Work", "in_turn"]
+__all__ = ["Timings", "Work", "cpu_with_children", "in_turn"]
 
 Work = Callable[[], object]
 
@@ -48,3 +49,9 @@ def in_turn(sides: dict[str, Work], repetitions: int) -> dict[str, Timings]:
         for side, work in sides.items():
             samples[side].take(work)
     return samples
+
+
+def cpu_with_children() -> float:
+    """CPU seconds of this process and of those it started that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from recommons.client import rounds as site_rounds
+from recommons.client.rounds import contribution as site_contribution
 from recommons.common.models import als
 from recommons.common.privacy.mechanism import RoundSpec
 from recommons.common.privacy.noise import Entropy, clamp_and_add_noise
@@ -41,7 +41,7 @@ def injected(fault: Fault) -> Iterator[None]:
             blocks = tuple(replace(b, noise_stddev=factor * b.noise_stddev) for b in spec.blocks)
             return clamp_and_add_noise(sums, replace(spec, blocks=blocks), entropy)
 
-        with replaced(site_rounds, "clamp_and_add_noise", weakened):
+        with replaced(site_contribution, "clamp_and_add_noise", weakened):
             yield
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from flwr.app import Message
 
-from recommons.client import rounds as site_rounds
+from recommons.client.rounds import contribution as site_contribution
 from recommons.common.data.dataset import Dataset
 from recommons.common.models.interface import FederatedModel, ModelRelease, NoisySum, PublicFigures
 from recommons.common.models.registry import build_model
@@ -124,7 +124,7 @@ def carry_out(
         policy=simulated_policy(wish),
     ).coordinator
     wire, shares = _Wire(), _Shares()
-    with replaced(site_rounds, "clamp_and_add_noise", shares.add):
+    with replaced(site_contribution, "clamp_and_add_noise", shares.add):
         result = run_in_process(folder, coordinator, witness=wire.see)
     ledger = LedgerFile.open(coordinator.records / "ledger.jsonl", coordinator.identity)
     sums: list[Mapping[str, NoisySum]] = []

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from recommons.client.rounds import answer
+from recommons.client.rounds.answering import answer
 from recommons.client.site import Site
 from recommons.common.errors import RecommonsError
 from recommons.common.wire import Envelope

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from recommons.client.budgets.keys import KeyedHash
 from recommons.client.enrolment import write_policy
-from recommons.client.rounds import answer
+from recommons.client.rounds.answering import answer
 from recommons.client.site import Site
 from recommons.client.sources import load_dataset
 from recommons.common.errors import RecommonsError
@@ -182,6 +183,14 @@ class Seat:
     def users(self, site: str = OWN) -> list[str]:
         events = pl.read_parquet(self.found.sites[site] / "events.parquet")
         return sorted(events["user_id"].unique().to_list())
+
+    def names(self, site: Site, places: np.ndarray[Any, Any]) -> list[str]:
+        """Who the users at these places among a site's own are."""
+        with site.store.transaction() as transaction:
+            hashed = KeyedHash(site.store.budgets.secret(transaction))
+        known = {hashed(user): user for user in self.users(site.id)}
+        keys = site.own_users().keys[places].astype(">u8")
+        return [known[key.tobytes()] for key in keys]
 
     def set_users(self, users: Sequence[str], site: str = OWN) -> None:
         """Let the site's data hold these users, each with two events."""

@@ -163,14 +163,14 @@ def test_an_epoch_is_accepted_by_hand_or_by_majority_and_stands_in_the_ledger(
             ),
         )
     file = tmp_path / "epoch.json"
-    file.write_bytes(epoch(pinned.roster, 2).to_bytes())
+    file.write_bytes(epoch(pinned.roster, 2, pinned.coordinator_key).to_bytes())
     words = ["site", "roster", "accept", str(file), "--site", folder]
     capsys.readouterr()
     assert main([*words, "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "roster/not-approved"
     assert said(capsys, *words, "--yes")["epoch"] == 2
 
-    file.write_bytes(epoch(pinned.roster, 3).to_bytes())
+    file.write_bytes(epoch(pinned.roster, 3, pinned.coordinator_key).to_bytes())
     for name in ("site-1", "site-2"):
         where = str(seat.found.sites[name])
         assert main(["site", "roster", "approve", str(file), "--site", where]) == 0
@@ -181,6 +181,6 @@ def test_an_epoch_is_accepted_by_hand_or_by_majority_and_stands_in_the_ledger(
     assert RUN not in seat.plans
 
 
-def epoch(roster: Roster, number: int) -> Epoch:
+def epoch(roster: Roster, number: int, coordinator_key: bytes) -> Epoch:
     newer = Roster(federation=roster.federation, epoch=number, sites=roster.sites)
-    return Epoch(signed_roster=newer.sign(FEDERATION))
+    return Epoch.sign(newer, FEDERATION, coordinator_key)

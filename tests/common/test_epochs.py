@@ -31,7 +31,7 @@ PINNED = Federation(
     federation_key=FEDERATION.public_key,
     coordinator_key=KEYS["e"].public_key,
 )
-NEXT = Epoch(signed_roster=roster(4, (*NAMES, "e")).sign(FEDERATION))
+NEXT = Epoch.sign(roster(4, (*NAMES, "e")), FEDERATION, KEYS["e"].public_key)
 
 
 def approved(*names: str, epoch: Epoch = NEXT) -> Epoch:
@@ -65,18 +65,18 @@ def test_a_majority_is_of_the_sites_of_the_pinned_epoch(names: set[str]) -> None
 def test_an_approval_counts_only_under_its_own_sites_key_and_for_this_roster() -> None:
     stolen = replace(NEXT, approvals=dict.fromkeys(NAMES, approved("a").approvals["a"]))
     assert outcome(stolen) == "roster/not-approved"
-    other = Epoch(signed_roster=roster(5).sign(FEDERATION))
+    other = Epoch.sign(roster(5), FEDERATION, KEYS["e"].public_key)
     assert outcome(replace(other, approvals=approved(*NAMES).approvals)) == "roster/not-approved"
 
 
 def test_no_approval_heals_a_roster_that_may_not_be_pinned() -> None:
     everyone = approved(*NAMES)
-    forged = approved(*NAMES, epoch=Epoch(signed_roster=roster(4).sign(KEYS["e"])))
+    forged = approved(*NAMES, epoch=Epoch.sign(roster(4), KEYS["e"], KEYS["e"].public_key))
     assert outcome(forged, by_hand=True) == "roster/signature"
     for epoch in (2, 3):
-        old = approved(*NAMES, epoch=Epoch(signed_roster=roster(epoch).sign(FEDERATION)))
+        old = approved(*NAMES, epoch=Epoch.sign(roster(epoch), FEDERATION, KEYS["e"].public_key))
         assert outcome(old, by_hand=True) == "roster/epoch"
-    without = Epoch(signed_roster=roster(4, ("b", "c", "d")).sign(FEDERATION))
+    without = Epoch.sign(roster(4, ("b", "c", "d")), FEDERATION, KEYS["e"].public_key)
     assert outcome(without, by_hand=True) == "roster/own-entry"
     peers = PeersPolicy(verified={"b": fingerprint(KEYS["e"].public_key)})
     wary = BY_MAJORITY.model_copy(update={"peers": peers})

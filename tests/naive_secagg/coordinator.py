@@ -134,7 +134,7 @@ class Coordinator:
             leaves.append(leaf(holder, pair, b"" if holder == message.site else sealed.pop(0)))
         return leaves
 
-    def close(self, annex_or_state: bytes = b"") -> dict[int, bytes]:
+    def close(self, state: bytes = b"") -> dict[int, bytes]:
         """Ends a step; gives the message for each site that is still in."""
         arrived = SiteSet(len(self.attempt.cohort), tuple(sorted(self.got[self.step])))
         needed = self.attempt.survivors if self.step < 7 else self.attempt.quorum
@@ -145,7 +145,7 @@ class Coordinator:
         self.step += 2
         ctx = self.attempt.ctx
         if self.step == 3:
-            message: m.Message = self.keys(arrived, annex_or_state)
+            message: m.Message = self.keys(arrived, state)
         elif self.step == 5:
             self.dealers = arrived
             return {i: m.write(self.inbox(i)) for i in arrived.members}
@@ -157,7 +157,7 @@ class Coordinator:
                 x.signature for _, x in sorted(self.got[7].items()) if isinstance(x, m.Signature)
             ]
             sets = (self.dealers, self.survivors, arrived)
-            message = m.Certificate(ctx, self.full, *sets, found, annex_or_state)
+            message = m.Certificate(ctx, self.full, *sets, found)
         return {i: m.write(message) for i in arrived.members}
 
     def keys(self, members: SiteSet, state: bytes) -> m.Keys:

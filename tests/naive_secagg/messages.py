@@ -100,7 +100,6 @@ class Certificate(NamedTuple):
     survivors: SiteSet
     signers: SiteSet
     signatures: list[bytes]
-    annex: bytes
 
 
 class Reveal(NamedTuple):
@@ -147,9 +146,9 @@ def _body(message: Message) -> bytes:
             return write_set(dealers) + write_set(survivors)
         case Signature(_, site, signature):
             return _u16(site) + signature
-        case Certificate(_, full, dealers, survivors, signers, signatures, annex):
+        case Certificate(_, full, dealers, survivors, signers, signatures):
             sets = write_set(dealers) + write_set(survivors) + write_set(signers)
-            return full + sets + b"".join(signatures) + sized(annex)
+            return full + sets + b"".join(signatures)
         case Reveal(_, site, dealers, survivors, openings, signature):
             sets = write_set(dealers) + write_set(survivors)
             return _u16(site) + sets + b"".join(openings) + signature
@@ -228,7 +227,7 @@ def _signature(c: Cursor, ctx: bytes) -> Signature:
 def _certificate(c: Cursor, ctx: bytes) -> Certificate:
     full, dealers, survivors, signers = c.take(32), c.site_set(), c.site_set(), c.site_set()
     signatures = c.many(64, len(signers.members))
-    return Certificate(ctx, full, dealers, survivors, signers, signatures, c.sized(2**20))
+    return Certificate(ctx, full, dealers, survivors, signers, signatures)
 
 
 def _reveal(c: Cursor, ctx: bytes) -> Reveal:

@@ -27,7 +27,7 @@ def test_a_home_is_read_back_and_never_made_twice(home: CoordinatorHome) -> None
 
 
 def test_secrets_are_their_owners_alone(home: CoordinatorHome) -> None:
-    for name in ("authority.key", "gateway.key", "link.key", "superlink/secret"):
+    for name in ("authority.key", "gateway.pem", "link.key", "superlink/secret"):
         assert (home.folder / name).stat().st_mode & 0o777 == 0o600, name
     assert home.folder.stat().st_mode & 0o777 == 0o700
 
@@ -36,7 +36,7 @@ def test_secrets_are_their_owners_alone(home: CoordinatorHome) -> None:
     "text", ["", "federation = 3", "x = [", 'federation="a"\nnames=["b"]\nq=1']
 )
 def test_a_folder_that_is_no_home_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "coordinator.toml").write_text(text)
+    (tmp_path / "federation.toml").write_text(text)
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(InvalidInput) as refused:
             CoordinatorHome.open(folder)
@@ -62,14 +62,14 @@ def test_admitting_lists_a_site_and_dismissing_takes_it_off(
 
 
 def test_flowers_processes_are_started_closed(home: CoordinatorHome) -> None:
-    superlink, executor, gateway = coordinator_children(home)
+    superlink, executor, gateway, desk = coordinator_children(home)
     flags = list(superlink.command)
     assert flags[flags.index("--host") + 1] == "127.0.0.1"
     assert flags[flags.index("--isolation") + 1] == "process"
     assert {"--enable-supernode-auth", "--disable-runtime-dependency-installation"} <= set(flags)
     assert "--insecure" not in [*superlink.command, *executor.command]
     assert not any("allow" in word for word in [*superlink.command, *executor.command])
-    for child in (superlink, executor, gateway):
+    for child in (superlink, executor, gateway, desk):
         assert child.environment["FLWR_TELEMETRY_ENABLED"] == "0"
         assert child.environment["FLWR_DISABLE_UPDATE_CHECK"] == "1"
         assert child.environment["FLWR_HOME"].startswith(str(home.folder))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from recommons.common.errors import RecommonsError
+from recommons.server import durably
 from recommons.server import folder as server_folder
 from recommons.server import ledger as server_ledger
 from recommons.server.cohort import Cohort
@@ -144,7 +145,7 @@ def test_a_sum_that_was_saved_but_not_written_down_is_made_again(
         original(path, data)
         raise Killed
 
-    original = server_folder.write_durably
+    original = durably.write_durably
     monkeypatch.setattr(server_folder, "write_durably", killed)
     with pytest.raises(Killed):
         federation.run()

@@ -19,7 +19,8 @@ from recommons.common.privacy.ledger import Entry, Head, split_lines, verify_cha
 from recommons.server.folder import CoordinatorFolder
 from recommons.server.planning import Wish, make_plan, specs_for
 from recommons.server.progress import RoundProgress
-from recommons.server.training import TrainingResult, train
+from recommons.server.training import TrainingResult, Watch, train
+from recommons.server.transport import Line
 from recommons.simulations.founding import found_federation, simulated_policy
 from recommons.simulations.inprocess import InProcessGrid, Outage
 
@@ -85,7 +86,7 @@ class Federation:
         """Carry out the plan, or go on with it."""
         nodes = [{"site-dir": str(self.of(site))} for site in SITES]
         with closing(InProcessGrid(app, nodes, outage=outage)) as grid:
-            return train(grid, self.coordinator, listen)
+            return train(Line.of(grid), self.coordinator, Watch(listen=listen))
 
     def new_run(self) -> None:
         """The same plan again, as another run of the same coordinator."""

@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from recommons.client import joining
 from recommons.client.enrolment import accept_federation
+from recommons.client.rounds import joining
 from recommons.client.site import Site
 from recommons.common.errors import RecommonsError
 from recommons.common.federation import Federation, sign_announcement

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Connection
 
-from recommons.client.store import SiteStore
+from recommons.client.records.store import SiteStore
 from recommons.common.errors import ProtocolAbort, RecommonsError
 from recommons.common.privacy.ledger import split_lines, verify_chain
 from recommons.common.secagg.derivation import OPENING_BYTES

@@ -11,10 +11,10 @@ import pytest
 
 from recommons.client import app as client_app
 from recommons.client.enrolment import accept_federation
-from recommons.client.halting import clear_halt
-from recommons.client.heads import forget_held
 from recommons.client.keys import read_key
-from recommons.client.rounds import answer
+from recommons.client.records.halting import clear_halt
+from recommons.client.records.heads import forget_held
+from recommons.client.rounds.answering import answer
 from recommons.client.site import Site
 from recommons.common.errors import RecommonsError, Refusal
 from recommons.common.federation import Federation as Pinned
@@ -312,7 +312,7 @@ def test_a_site_that_goes_back_unnoticed_is_left_out_by_the_coordinator(
             kept.append(backup(federation))
         if (progress.round, progress.step) == (3, "advertise"):
             restore(federation, kept[0])
-            monkeypatch.setattr("recommons.client.rounds.check_own_head", lambda *_: None)
+            monkeypatch.setattr("recommons.client.rounds.answering.check_own_head", lambda *_: None)
 
     result = federation.run(listen)
     exchanges = [exchange for exchange in of_target(left) if exchange in ("masked", "sign")]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from recommons.client.release_files import read_release
+from recommons.client.serving.release_files import read_release
 from recommons.client.sources import read_histories
 from recommons.common.data.catalogue_document import catalogue_from_bytes
 from recommons.common.data.interactions import Interactions
@@ -21,9 +21,9 @@ from recommons.common.errors import InvalidInput, RecommonsError
 from recommons.common.models.registry import model_from_settings
 from recommons.common.models.scoring import GlobalModel
 from recommons.common.privacy.ledger import Entry, split_lines, verify_chain
+from recommons.server.display import open_display
 from recommons.server.folder import CoordinatorFolder
 from recommons.server.training import noisy_sums
-from recommons.simulations.progress import open_display
 from recommons.simulations.report.schema import Report, parse_report
 from recommons.simulations.settings import SimulationSettings
 from recommons.simulations.simulate import open_output, simulate

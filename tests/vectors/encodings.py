@@ -85,7 +85,6 @@ def _examples() -> list[Message]:
             survivors=fewer,
             signers=fewer,
             signatures=(signature, signature),
-            annex=b"annex",
         ),
         Reveal(
             ctx=ctx,
@@ -159,8 +158,6 @@ def _particular(kind: int, good: bytes) -> dict[str, bytes]:
             "72 bits a coordinate": _put(good, 40, b"\x48"),
             "more coordinates than there are": _put(good, 41, b"\xff" * 8),
         }
-    if kind == 8:
-        return {"an annex of 2^20 + 1 bytes": _put(good, -13, (2**20 + 1).to_bytes(8, "big"))}
     if kind == 9:
         return {
             "a survivor that is no dealer": _put(good, 42, b"\x0c\x01"),

@@ -115,7 +115,9 @@ def documents() -> dict[str, dict[str, Any]]:
 
 def site(name: str) -> Writer:
     writer, known = Writer(name), documents()
-    writer.write("roster-accepted", known["roster"] | {"coordinator_key": HASH})
+    writer.write(
+        "roster-accepted", known["roster"] | {"coordinator_key": HASH, "accepted": "joined"}
+    )
     writer.write("policy-changed", known["policy"])
     writer.write(
         "plan-accepted", {"run": RUN, **known["plan"], "policy": known["policy"]["policy"]}

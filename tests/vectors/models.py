@@ -104,7 +104,6 @@ class Transcript(Strict):
     shape: Shape
     spec: Hex
     public_state: Hex
-    annex: Hex
     sites: list[SiteInput]
     lost: dict[str, int] = Field(description="first step whose message never arrived, by site")
     full: Hex | None = None

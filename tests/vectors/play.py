@@ -17,7 +17,6 @@ from tests.vectors.scenario import Scenario
 __all__ = ["STATE", "Play", "full_of"]
 
 STATE = b"item factors of round 0"
-ANNEX = b"heads"
 FINISH = 10
 
 
@@ -51,7 +50,7 @@ class Play:
             self.ending = (step, abort.code)
             return
         self.values = [int(value) for value in result.values]
-        self.wire = self.scenario.shape.ring.encode(result.words)
+        self.wire = bytes(self.scenario.shape.ring.encode(result.words))
         self.hashes = dict(result.vector_hashes)
 
     def close(self, coordinator: CoordinatorRound, step: int) -> tuple[str, ...]:
@@ -60,7 +59,7 @@ class Play:
             1: lambda: coordinator.close_advertise(STATE),
             3: coordinator.close_shares,
             5: coordinator.close_masked,
-            7: lambda: coordinator.close_signatures(ANNEX),
+            7: coordinator.close_signatures,
         }
         return closing[step]()
 
@@ -146,7 +145,6 @@ class Play:
             "shape": {"size": scenario.shape.size, "bits": scenario.shape.bits},
             "spec": scenario.spec.hex(),
             "public_state": STATE.hex(),
-            "annex": ANNEX.hex(),
             "sites": [self._input(place) for place in range(scenario.sites)],
             "lost": {scenario.names[i]: step for i, step in scenario.lost.items()},
         }

@@ -16,6 +16,7 @@ Float64 throughout. `docs/neural-models.md` bounds what rounding can do to the s
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any, Literal
 
 import torch
@@ -90,6 +91,37 @@ def user_norms(
         return {name: p._norm_sample.detach().clone() for name, p in _trainable(module)}  # type: ignore[attr-defined]
 
 
+class _Quiet:
+    """Leaves out one warning of PyTorch's while any thread is within.
+
+    A module fed by constants alone has no gradient to pass on: nothing is amiss. Filters belong to
+    the whole process, so that threads which each put back what they found would undo one another.
+    """
+
+    _TEXT = "Full backward hook is firing"
+
+    def __init__(self) -> None:
+        self._lock, self._within = Lock(), 0
+        self._filters = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._within:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", message=self._TEXT)
+            self._within += 1
+
+    def __exit__(self, *_exception: object) -> None:
+        with self._lock:
+            self._within -= 1
+            if not self._within:
+                self._filters.__exit__(None, None, None)
+
+
+_QUIET = _Quiet()
+
+
 class _PerUser:
     """The criterion Opacus asks for: the losses are the module's own output."""
 
@@ -129,9 +161,7 @@ def _opacus(module: nn.Module, clip: float, clipping: Clipping) -> Iterator[Any]
         for _, parameter in _trainable(module):  # nothing of an earlier batch may be taken for this
             parameter._norm_sample = None  # type: ignore[attr-defined]
             parameter._forward_counter = 0  # type: ignore[attr-defined]
-        with warnings.catch_warnings():
-            # A module fed by constants alone has no gradient to pass on: nothing is amiss.
-            warnings.filterwarnings("ignore", message="Full backward hook is firing")
+        with _QUIET:
             loss(hooked(*batch)).backward()
 
     try:

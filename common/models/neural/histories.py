@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from recommons.common.data.interactions import Interactions
 
-__all__ = ["History", "Reading", "read_histories"]
+__all__ = ["History", "Reading", "mix", "read_histories"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -102,18 +102,18 @@ def _roles(users: Interactions, reading: Reading) -> tuple[sp.csr_array, sp.csr_
     """What each user's tower sees, and what the user is asked for."""
     row = np.repeat(np.arange(users.n_users), np.diff(users.indptr))
     items = users.indices.astype(np.uint64)
-    salt = _mix(np.array([(reading.seed + reading.round * _GOLDEN) % 2**64], np.uint64))
+    salt = mix(np.array([(reading.seed + reading.round * _GOLDEN) % 2**64], np.uint64))
     person = np.zeros(users.n_users, np.uint64)
-    np.add.at(person, row, _mix(items ^ salt))  # modulo 2^64: the same in any order
-    person = _mix(person + salt)
-    cell = _mix(_mix(items + person[row]) ^ salt)
+    np.add.at(person, row, mix(items ^ salt))  # modulo 2^64: the same in any order
+    person = mix(person + salt)
+    cell = mix(mix(items + person[row]) ^ salt)
     kept = _first(row, cell, users.n_users, reading.most_items)
     hidden = np.zeros(len(row), np.bool_)
     if reading.hide:
-        share = np.minimum(1.0, 2 * reading.hide) * _unit(_mix(person ^ _word(0x5EED)))
-        hidden = _unit(_mix(cell)) < share[row]
+        share = np.minimum(1.0, 2 * reading.hide) * _unit(mix(person ^ _word(0x5EED)))
+        hidden = _unit(mix(cell)) < share[row]
     asked = np.flatnonzero(hidden) if reading.hide else np.arange(len(row))
-    order = _mix(cell[asked] ^ _word(0xA5))
+    order = mix(cell[asked] ^ _word(0xA5))
     asked = asked[_first(row[asked], order, users.n_users, reading.most_targets)]
     return _matrix(users, row, np.flatnonzero(kept & ~hidden)), _matrix(users, row, asked)
 
@@ -163,7 +163,7 @@ def _word(value: int) -> np.uint64:
     return np.uint64(value)
 
 
-def _mix(words: Words) -> Words:
+def mix(words: Words) -> Words:
     """The finaliser of SplitMix64 (Steele, Lea and Flood 2014), modulo 2^64."""
     words = words + _word(_GOLDEN)
     words = (words ^ (words >> _word(30))) * _word(0xBF58476D1CE4E5B9)

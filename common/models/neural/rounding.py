@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from recommons.common.models.neural.integers import UNIT_ROUNDOFF, SumError, relative_error
-from recommons.common.models.neural.towers import REACH, TowerShape
+from recommons.common.models.neural.shapes import REACH, TowerShape
 
 __all__ = ["MOST_BIAS", "MOST_LAYER", "MOST_ROW", "MOST_STRETCH", "gradient_error"]
 

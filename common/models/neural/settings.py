@@ -1,8 +1,9 @@
 """Every hyperparameter of `two-tower`, and the plan's defaults."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
 from pydantic import with_config
 
@@ -10,8 +11,8 @@ from recommons.common.checks import require
 from recommons.common.models.als import AlsSettings
 from recommons.common.models.interface import PublicFigures
 from recommons.common.models.neural.optimisers import OptimiserName
-from recommons.common.models.neural.towers import Activation, Fusion
-from recommons.common.models.options import STRICT
+from recommons.common.models.neural.shapes import Activation, Fusion
+from recommons.common.models.options import STRICT, options_from_json, options_to_json
 
 __all__ = ["Loss", "TwoTowerSettings"]
 
@@ -22,9 +23,13 @@ Trained = Literal["all", "fusion"]
 LARGEST_FULL_SOFTMAX = 12_000
 """Largest catalogue whose softmax is taken in full by default."""
 
-DEFAULT_DIM = 64
-UNNOISED_DIM = 96
-"""Rank of the `als` of the warm start where there is no noise to spread over more columns."""
+DEFAULT_DIM, FUSION_HIDDEN, NEGATIVES = 64, 64, 512
+RATE, STEPS = 0.2, 20
+WARM_SHARE = 0.9
+"""The warm start's part of μ² where it is all of `als`."""
+
+COUNTS_SHARE = 0.1
+"""And where it is item counts alone."""
 
 
 @with_config(STRICT)
@@ -48,6 +53,8 @@ class TwoTowerSettings:
         warm: Where parameters begin.
         warm_share: The warm start's part of μ².
         trained: ``all`` parameters, or all but the items' tables (``fusion``).
+        update_items: Items whose rows of tables a step moves, those of the largest noised counts;
+            0 for all.
         steps: Rounds of training.
         rate: Probability with which a user takes part in a step.
         users: Declared users of the whole cohort: with the rate, what a sum is divided by.
@@ -73,6 +80,7 @@ class TwoTowerSettings:
     warm: WarmStart = "als"
     warm_share: float
     trained: Trained = "all"
+    update_items: int = 0
     steps: int
     rate: float
     users: int
@@ -85,6 +93,7 @@ class TwoTowerSettings:
     def __post_init__(self) -> None:
         least = {"dim": 1, "most_items": 1, "most_targets": 1, "most_users": 1, "steps": 1}
         least |= {"users": 1, "features": 0, "hidden": 0, "negatives": 0, "seed": 0}
+        least |= {"update_items": 0}
         for name, bound in least.items():
             value = getattr(self, name)
             require(value >= bound, name, value, f"{bound} or more")
@@ -118,26 +127,48 @@ class TwoTowerSettings:
 
     @classmethod
     def choose(
-        cls, figures: PublicFigures, *, dim: int | None = None, seed: int = 0
-    ) -> "TwoTowerSettings":
-        """The plan's defaults: functions of public figures only."""
+        cls,
+        figures: PublicFigures,
+        *,
+        dim: int | None = None,
+        seed: int = 0,
+        given: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """The plan's defaults: functions of public figures, and of what is asked for.
+
+        Args:
+            figures: The public figures.
+            dim: d, in place of the default.
+            seed: The plan's.
+            given: Fields by name, as JSON has them; what is left out follows from them.
+
+        Raises:
+            InvalidInput: ``model/settings``.
+        """
+        asked = dict(given or {})
         private = math.isfinite(figures.epsilon)
+        deep = asked.get("fusion") == "deep"
         large = figures.n_items > LARGEST_FULL_SOFTMAX
-        largest = max(figures.declared_users.values())
-        rate = 0.2
-        return cls(
-            dim=min(DEFAULT_DIM if dim is None else dim, figures.n_items - 1),
-            features=64,
-            loss="sampled-softmax" if large else "full-softmax",
-            negatives=512 if large else 0,
-            most_users=_most_drawn(largest, rate),
-            warm_share=0.9 if private else 0.5,
-            steps=20,
-            rate=rate,
-            users=figures.total_users,
-            seed=seed,
-            als=AlsSettings.choose(figures, dim=None if private else UNNOISED_DIM, seed=seed),
-        )
+        loss = asked.get("loss", "sampled-softmax" if large or deep else "full-softmax")
+        rate = asked.get("rate", RATE)
+        warm = asked.get("warm", "als")
+        als = AlsSettings.choose(figures, seed=seed)
+        length = DEFAULT_DIM if dim is None else dim
+        chosen: dict[str, Any] = {
+            "dim": min(length, max(figures.n_items - 1, 1)),
+            "loss": loss,
+            "negatives": 0 if loss == "full-softmax" else min(NEGATIVES, figures.n_items),
+            "fusion_hidden": FUSION_HIDDEN if deep else 0,
+            "warm_share": (WARM_SHARE if warm == "als" else COUNTS_SHARE) if private else 0.5,
+            "steps": STEPS,
+            "rate": rate,
+            "users": figures.total_users,
+            "seed": seed,
+            "als": options_to_json(als) if warm == "als" else None,
+        }
+        if isinstance(rate, float) and 0 < rate <= 1:  # otherwise refused below, by name
+            chosen["most_users"] = _most_drawn(max(figures.declared_users.values()), rate)
+        return options_from_json(cls, {"most_users": 1} | chosen | asked)
 
 
 def _most_drawn(users: int, rate: float) -> int:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from recommons.common.data.interactions import Interactions
 from recommons.common.models.interface import ModelRelease
-from recommons.common.models.neural.towers import REACH, TowerShape
+from recommons.common.models.neural.shapes import REACH, TowerShape
 
 __all__ = ["TowerScorer", "fused_arrays"]
 

@@ -12,57 +12,16 @@ a bias.
 In and out tables are separate weights, and padding is masked: `soundness` says why.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from recommons.common.models.neural.clipping import PerUserLinear
+from recommons.common.models.neural.shapes import REACH, TowerShape
 
-__all__ = [
-    "REACH",
-    "Activation",
-    "CandidateTowers",
-    "FullTowers",
-    "Fusion",
-    "TowerShape",
-    "blank_towers",
-]
-
-Activation = Literal["tanh", "identity"]
-"""f(a) = 4·tanh(a/4), which bounds user vectors and is nearly straight below 1; or f(a) = a."""
-
-REACH = 4.0
-"""Largest coordinate of a user's vector under ``tanh``."""
-
-Fusion = Literal["linear", "deep"]
+__all__ = ["CandidateTowers", "FullTowers", "blank_towers"]
 
 _LEAST_LOGIT = -1e9
 """Score of an item that takes no part in a user's softmax: e to its power is 0."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TowerShape:
-    """Sizes of the towers.
-
-    Attributes:
-        items: m, items of the catalogue.
-        dim: d, length of user and item vectors.
-        features: r, public features an item has; 0 for none.
-        hidden: Width of the layer after the user's vector; 0 for none.
-        fusion: How items fuse features.
-        fusion_hidden: Width of the deep fusion.
-        activation: f.
-    """
-
-    items: int
-    dim: int
-    features: int = 0
-    hidden: int = 0
-    fusion: Fusion = "linear"
-    fusion_hidden: int = 0
-    activation: Activation = "tanh"
 
 
 class _UserTower(nn.Module):

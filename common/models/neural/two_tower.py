@@ -6,10 +6,9 @@ its drawn users' clipped gradients (`clipping`), the coordinator divides by the 
 users and steps (`optimisers`). Who is drawn is settled before `contribute` is called.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,8 @@ from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput
 from recommons.common.models.als import AlsModel, AlsSettings
-from recommons.common.models.content import feature_blocks, feature_table, principal_features
+from recommons.common.models.content import tower_features
+from recommons.common.models.counts import counts_release
 from recommons.common.models.interface import (
     Arrays,
     BlockRequest,
@@ -29,17 +29,18 @@ from recommons.common.models.interface import (
     NoisySum,
 )
 from recommons.common.models.neural.batches import Negatives, tower_batches
-from recommons.common.models.neural.clipping import clipped_sum
+from recommons.common.models.neural.clipping import Batch, clipped_sum
 from recommons.common.models.neural.histories import Reading
 from recommons.common.models.neural.integers import SumError, effective_clip, truncate
 from recommons.common.models.neural.optimisers import Moments, ServerOptimiser
+from recommons.common.models.neural.replay import Replay, stepped
 from recommons.common.models.neural.rounding import gradient_error
 from recommons.common.models.neural.settings import TwoTowerSettings
+from recommons.common.models.neural.shapes import TowerShape
 from recommons.common.models.neural.soundness import check_sound
-from recommons.common.models.neural.towers import (
-    TowerShape,
-    blank_towers,
-)
+from recommons.common.models.neural.tower_scoring import fused_arrays
+from recommons.common.models.neural.towers import blank_towers
+from recommons.common.models.neural.updates import UpdateShape, checked_rows, most_bought
 from recommons.common.models.neural.warm_starts import (
     TABLES,
     bounded,
@@ -56,27 +57,9 @@ __all__ = ["TwoTowerModel", "TwoTowerSettings"]
 Floats = npt.NDArray[np.float64]
 Sums = Mapping[str, NoisySum]
 
-_BATCH_CELLS = 1 << 15
-_BATCH_SCORES = 1 << 22
+BATCH_CELLS = 1 << 15
+BATCH_SCORES = 1 << 22
 _BLOCK = "update"
-
-
-@dataclass(eq=False, repr=False)
-class _Replay:
-    """Parameters and optimiser after the sums seen last, so that a round costs one step.
-
-    Recognises sums by identity; any others are replayed from the start.
-    """
-
-    sums: tuple[Sums, ...] = ()
-    parameters: dict[str, Floats] = field(default_factory=dict)
-    moments: Moments = field(default_factory=Moments)
-
-    def covers(self, done: Sequence[Sums]) -> bool:
-        """Whether `done` goes on from what was seen."""
-        return len(self.sums) <= len(done) and all(
-            a is b for a, b in zip(self.sums, done, strict=False)
-        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,19 +73,21 @@ class TwoTowerModel:
 
     catalogue: Catalogue
     options: TwoTowerSettings
-    _replay: _Replay = field(default_factory=_Replay, repr=False)
+    _replay: Replay = field(default_factory=Replay, repr=False)
 
     @property
     def name(self) -> str:
         """``"two-tower"``."""
         return "two-tower"
 
+    @property
+    def ordered(self) -> bool:
+        """Order and type of events are not read."""
+        return False
+
     def settings(self) -> Mapping[str, Any]:
         """Every hyperparameter as JSON; `TwoTowerModel.from_settings` is the way back."""
-        settings = options_to_json(self.options)
-        if self.options.als is not None:
-            settings["als"] = options_to_json(self.options.als)
-        return settings
+        return options_to_json(self.options)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], catalogue: Catalogue) -> "TwoTowerModel":
@@ -120,7 +105,7 @@ class TwoTowerModel:
         )
         step = BlockRequest(
             name=_BLOCK,
-            size=sum(math.prod(shape) for shape in self._trained_shapes.values()),
+            size=self._update.size,
             clip=options.clip,
             share=(1 - options.warm_share) / options.steps,
         )
@@ -132,19 +117,24 @@ class TwoTowerModel:
         return (None,) * self._warm_rounds + (rate,) * self.options.steps
 
     def state_shapes(self, round_index: int) -> Mapping[str, tuple[int, ...]]:
-        """Parameters by name, and a step's negatives with their corrections."""
+        """Parameters by name, a step's negatives with their corrections, and the rows it moves."""
         if round_index < self._warm_rounds:
             return self._warm.state_shapes(round_index)
-        if not self._candidates:
-            return self._shapes
-        size = (self.options.negatives,)
-        return self._shapes | {"negatives": size, "corrections": size}
+        shapes = dict(self._shapes)
+        if self._update.rows:
+            shapes["rows"] = (self._update.rows,)
+        if self._candidates:
+            shapes |= dict.fromkeys(("negatives", "corrections"), (self.options.negatives,))
+        return shapes
 
     def public_state(self, done: Sequence[Sums]) -> Arrays:
         """What sites need; see `FederatedModel.public_state`."""
         if len(done) < self._warm_rounds:
             return self._warm.public_state(done)
         state: dict[str, Floats] = dict(self._parameters(done))
+        rows = self._rows(done)
+        if rows is not None:
+            state["rows"] = rows.astype(np.float64)
         if self._candidates:
             drawn = Negatives.draw(
                 np.asarray(done[0]["counts"].values),
@@ -179,23 +169,28 @@ class TwoTowerModel:
         module = self._module(state)
         clip = effective_clip(block, self.error)
         some = users.take(np.arange(min(users.n_users, self.options.most_users)))
-        batches = tower_batches(
-            some, self._features, self._reading(round_index), Negatives.of_state(state)
-        )
+        batches = self._batches(some, self._reading(round_index), Negatives.of_state(state))
         sums = clipped_sum(module, batches, clip=clip)
-        flat = np.concatenate([sums[name].numpy().ravel() for name in self._trained_shapes])
-        return {block.name: truncate(flat, block)}
+        rows = checked_rows(state["rows"], users.n_items) if self._update.rows else None
+        found = {name: tensor.numpy() for name, tensor in sums.items()}
+        return {block.name: truncate(self._update.flat(found, rows), block)}
 
     def release(self, done: Sequence[Sums]) -> ModelRelease:
-        """Item vectors for both towers with their content fused in, biases and noised counts."""
-        from recommons.common.models.neural.tower_scoring import fused_arrays
-
-        arrays = fused_arrays(self._shape, self._parameters(done), self._features)
+        """Item vectors for both towers with their content fused in, and all of the warm start's."""
+        base = self._base(done)
+        towers = fused_arrays(self._shape, self._parameters(done), self._features)
         return ModelRelease(
             model=self.name,
-            arrays={**arrays, "counts": done[0]["counts"].values},
-            settings={"activation": self.options.activation},
+            arrays={**base.arrays, **towers},
+            settings={**base.settings, "activation": self.options.activation},
         )
+
+    def _base(self, done: Sequence[Sums]) -> ModelRelease:
+        """What the warm start's own sums release: for sites that add their co-occurrence."""
+        if self.options.warm == "als":
+            return self._warm.release(done[: self._warm_rounds])
+        counts = np.asarray(done[0]["counts"].values)
+        return counts_release(self.catalogue, counts, self.options.users)
 
     @cached_property
     def error(self) -> SumError:
@@ -212,57 +207,72 @@ class TwoTowerModel:
 
     def _parameters(self, done: Sequence[Sums]) -> dict[str, Floats]:
         """Parameters after the steps among `done`."""
-        replay, warm = self._replay, self._warm_rounds
-        if not replay.sums or not replay.covers(done):
-            replay.parameters, replay.moments = self._beginning(done[:warm]), Moments()
-            replay.sums = tuple(done[:warm])
-        for sums in done[len(replay.sums) :]:
-            replay.parameters, replay.moments = self._step(
-                replay.parameters, sums[_BLOCK], replay.moments
-            )
-            replay.sums = (*replay.sums, sums)
-        return dict(replay.parameters)
+        return self._replay.after(
+            done,
+            warm=self._warm_rounds,
+            begin=self._beginning,
+            step=partial(self._step, rows=self._rows(done)),
+        )
+
+    def _rows(self, done: Sequence[Sums]) -> npt.NDArray[np.int64] | None:
+        """Which rows of tables are trained, None for all."""
+        counts = np.asarray(done[0]["counts"].values)
+        return most_bought(counts, self._update.rows) if self._update.rows else None
 
     def _beginning(self, done: Sequence[Sums]) -> dict[str, Floats]:
         seed = self.options.seed
         if self.options.warm == "content":
             counts = np.asarray(done[0]["counts"].values)
             return content_tables(self._shape, counts, candidates=self._candidates, seed=seed)
-        release = self._warm.release(done)
+        release = self._base(done)
         return weight_tables(self._shape, release, candidates=self._candidates, seed=seed)
 
     def _step(
-        self, parameters: dict[str, Floats], noisy: NoisySum, moments: Moments
+        self,
+        parameters: dict[str, Floats],
+        sums: Sums,
+        moments: Moments,
+        rows: npt.NDArray[np.int64] | None,
     ) -> tuple[dict[str, Floats], Moments]:
         options = self.options
-        expected = options.rate * options.users
-        gradients: dict[str, Floats] = {}
-        start = 0
-        for name, shape in self._trained_shapes.items():
-            size = math.prod(shape)
-            gradients[name] = noisy.values[start : start + size].reshape(shape) / expected
-            start += size
-        trained = {name: parameters[name] for name in gradients}
-        optimiser = ServerOptimiser(
-            name=options.optimiser, rate=options.learning_rate, steps=options.steps
+        after, moments = stepped(
+            ServerOptimiser(
+                name=options.optimiser, rate=options.learning_rate, steps=options.steps
+            ),
+            self._update,
+            parameters,
+            sums[_BLOCK],
+            moments,
+            expected=options.rate * options.users,
+            rows=rows,
         )
-        after, moments = optimiser.step(trained, gradients, moments, noise=noisy.stddev / expected)
-        return bounded(parameters | after), moments
+        return self._bounded(after), moments
 
     def _module(self, state: Arrays) -> torch.nn.Module:
         """The towers of a public state, after its bounds are checked."""
         parameters = {name: np.asarray(state[name]) for name in self._shapes}
-        for name, inside in bounded(parameters).items():
+        for name, inside in self._bounded(parameters).items():
             if not np.allclose(inside, parameters[name], rtol=1e-8, atol=0):
                 raise InvalidInput("site/message", f"public state {name!r} is beyond its bound")
         return self._loaded(parameters)
 
     def _loaded(self, parameters: Mapping[str, Floats]) -> torch.nn.Module:
-        module = blank_towers(self._shape, torch.from_numpy(self._features), self.options.loss)
+        module = self._blank()
         for name, parameter in module.named_parameters():
             parameter.data = torch.from_numpy(np.array(parameters[name], np.float64))
             parameter.requires_grad_(name in self._trained_shapes)
         return module
+
+    def _blank(self) -> torch.nn.Module:
+        return blank_towers(self._shape, torch.from_numpy(self._features), self.options.loss)
+
+    def _bounded(self, parameters: Mapping[str, Floats]) -> dict[str, Floats]:
+        return bounded(parameters)
+
+    def _batches(
+        self, users: Interactions, reading: Reading, negatives: Negatives | None
+    ) -> Iterator[Batch]:
+        return tower_batches(users, self._features, reading, negatives)
 
     @cached_property
     def _sound(self) -> bool:
@@ -280,7 +290,7 @@ class TwoTowerModel:
         drawn = Negatives.draw(np.ones(items), self.options.negatives, seed=(0, 0))
         reading = replace(self._reading(0), hide=0.0)
         negatives = drawn if self._candidates else None
-        (probe,) = tower_batches(made_up, self._features, reading, negatives)
+        (probe,) = self._batches(made_up, reading, negatives)
         parameters = {
             name: 0.1 * draws.standard_normal(shape) for name, shape in self._shapes.items()
         }
@@ -296,8 +306,8 @@ class TwoTowerModel:
             most_items=options.most_items,
             most_targets=options.most_targets,
             hide=options.hide,
-            batch_cells=_BATCH_CELLS,
-            batch_users=max(1, _BATCH_SCORES // cells),
+            batch_cells=BATCH_CELLS,
+            batch_users=max(1, BATCH_SCORES // cells),
             seed=options.seed,
             round=round_index,
         )
@@ -319,13 +329,7 @@ class TwoTowerModel:
     @cached_property
     def _features(self) -> Floats:
         """Public features f, mean squared row length 1, shape ``(m, r)``."""
-        items = len(self.catalogue)
-        if not self.options.features:
-            return np.zeros((items, 0))
-        table = feature_table(feature_blocks(self.catalogue), items)
-        features = principal_features(table, self.options.features)
-        mean = float((features**2).sum()) / items
-        return np.ascontiguousarray(features / math.sqrt(mean)) if mean > 0 else features
+        return tower_features(self.catalogue, self.options.features)
 
     @cached_property
     def _shape(self) -> TowerShape:
@@ -343,6 +347,14 @@ class TwoTowerModel:
     @cached_property
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         return parameter_shapes(self._shape, candidates=self._candidates)
+
+    @cached_property
+    def _update(self) -> UpdateShape:
+        """What a step's sum holds."""
+        rows = self.options.update_items
+        return UpdateShape(
+            whole=self._trained_shapes, rows=rows if rows < len(self.catalogue) else 0
+        )
 
     @cached_property
     def _trained_shapes(self) -> dict[str, tuple[int, ...]]:

@@ -29,7 +29,7 @@ from recommons.common.models.neural.rounding import (
     MOST_ROW,
     MOST_STRETCH,
 )
-from recommons.common.models.neural.towers import TowerShape
+from recommons.common.models.neural.shapes import TowerShape
 from recommons.common.models.scoring import GlobalModel
 
 __all__ = ["bounded", "content_tables", "parameter_shapes", "weight_tables"]

@@ -24,7 +24,7 @@ from flwr.proto.fleet_pb2 import (
 )
 from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatResponse
 from flwr.proto.message_pb2 import (
-    ConfirmMessageReceivedResponse,
+    ObjectTree,
     PullObjectRequest,
     PullObjectResponse,
     PushObjectRequest,
@@ -34,14 +34,14 @@ from flwr.proto.run_pb2 import GetRunResponse, Run
 from flwr.supercore.error import ApiErrorCode
 from flwr.supercore.inflatable.inflatable_object import (
     get_all_nested_objects,
-    get_object_tree,
-    iterate_object_tree,
+    get_object_id,
 )
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 
 from recommons.client.agent.connection import Connection
 from recommons.client.agent.credentials import create_node_key
 from recommons.common.bundle import BUNDLE_HASH
+from recommons.common.parcel import pack_parcel, unpack_parcel
 from recommons.server.authority import Authority
 from recommons.server.gateway.serve import server_tls
 from tests.serving import served
@@ -74,8 +74,7 @@ class Coordinator:
     asked: list[str] = field(default_factory=list)
     replies: list[Message] = field(default_factory=list)
     answered: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    _open: list[tuple[Any, set[str]]] = field(default_factory=list)
-    _uploads: dict[str, bytes] = field(default_factory=dict)
+    _open: list[Any] = field(default_factory=list)
 
     def send(self, kind: str, record: ConfigRecord, *, run: int = RUN) -> None:
         """Let a message wait for the site."""
@@ -92,8 +91,8 @@ class Coordinator:
         )
         message = make_message(metadata=metadata, content=RecordDict({"recommons": record}))
         message.metadata.__dict__["_message_id"] = message.object_id
-        for name, item in get_all_nested_objects(message).items():
-            self.objects[name] = item.deflate()
+        parts = [item.deflate() for item in get_all_nested_objects(message).values()]
+        self.objects[message.object_id] = pack_parcel(parts)
         self.waiting.append(message)
 
     def reply(self) -> Message:
@@ -142,7 +141,7 @@ class Coordinator:
         message = self.waiting.pop(0)
         return PullMessagesResponse(
             messages_list=[message_to_proto(remove_content_from_message(message))],
-            message_object_trees=[get_object_tree(message)],
+            message_object_trees=[ObjectTree(object_id=message.metadata.message_id)],
         )
 
     def _pull_object(self, body: bytes) -> Any:
@@ -155,27 +154,22 @@ class Coordinator:
             object_content=content or b"",
         )
 
-    def _confirm_message_received(self, _body: bytes) -> Any:
-        return ConfirmMessageReceivedResponse()
-
     def _push_messages(self, body: bytes) -> Any:
         request = PushMessagesRequest.FromString(body)
-        tree = request.message_object_trees[0]
-        wanted = {item.object_id for item in iterate_object_tree(tree)}
-        self._open.append((request.messages_list[0], set(wanted)))
-        return PushMessagesResponse(objects_to_push=sorted(wanted), session_id="s")
+        (tree,) = request.message_object_trees
+        assert not tree.children
+        self._open.append(request.messages_list[0])
+        return PushMessagesResponse(objects_to_push=[tree.object_id], session_id="s")
 
     def _push_object(self, body: bytes) -> Any:
         request = PushObjectRequest.FromString(body)
-        self._uploads[request.object_id] = request.object_content
-        head, missing = self._open[0]
-        missing.discard(request.object_id)
-        if not missing:
-            self._open.pop(0)
-            found = inflate_object_from_contents(head.metadata.message_id, self._uploads)
-            assert isinstance(found, Message)
-            self.replies.append(found if found.has_content() else message_from_proto(head))
-            self.answered.release()
+        head = self._open.pop(0)
+        assert request.object_id == head.metadata.message_id
+        contents = {get_object_id(part): part for part in unpack_parcel(request.object_content)}
+        found = inflate_object_from_contents(request.object_id, contents)
+        assert isinstance(found, Message)
+        self.replies.append(found if found.has_content() else message_from_proto(head))
+        self.answered.release()
         return PushObjectResponse(stored=True)
 
 

@@ -35,7 +35,6 @@ NEEDED = {
     "get-run",
     "pull-object",
     "push-object",
-    "confirm-message-received",
 }
 
 

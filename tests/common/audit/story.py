@@ -153,7 +153,10 @@ class Story:
 
     def _pin(self, name: str) -> None:
         key = self.coordinator.identity.public_key.hex() if COORDINATOR in self.scribes else ""
-        self.scribes[name].write("roster-accepted", **self._roster_body(), coordinator_key=key)
+        accepted = "by-hand" if self.scribes[name].lines else "joined"
+        self.scribes[name].write(
+            "roster-accepted", **self._roster_body(), coordinator_key=key, accepted=accepted
+        )
 
     def set_policy(self, name: str, policy: Policy) -> None:
         """A site's policy from here on; all its peers count as verified unless it names some."""

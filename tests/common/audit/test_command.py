@@ -1,9 +1,8 @@
-"""The command: exit status, JSON, the page, the pinned roster; and the reader of lines."""
+"""The command: exit status, JSON, the page, the pinned roster."""
 
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -12,11 +11,9 @@ from typer.main import get_command
 from recommons.common.audit.commands import audit
 from recommons.common.audit.curve import curve_svg
 from recommons.common.audit.findings import SEVERITIES, Severity
-from recommons.common.audit.lines import LineReader
 from recommons.common.audit.page import render_page
 from recommons.common.codes import REMEDIES
-from recommons.common.errors import InvalidInput, LedgerError
-from recommons.common.privacy.ledger_line import parse_line
+from recommons.common.errors import InvalidInput
 from tests.common.audit.story import Story
 
 
@@ -123,49 +120,3 @@ def test_every_finding_has_a_code_a_severity_and_a_remedy() -> None:
     assert {SEVERITIES[c] for c in ("audit/unanchored", "audit/clock", "ledger/fork")} == set(
         Severity
     )
-
-
-def test_the_fast_reader_takes_every_line_exactly_as_the_strict_one_does(folder: Path) -> None:
-    reader = LineReader()
-    for path in folder.glob("*.ledger.jsonl"):
-        for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-            assert reader.read(line, number) == parse_line(line, number)
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        (b'"seq":3', b'"seq":3.0'),
-        (b'"seq":3', b'"seq":-0'),
-        (b'"seq":3', b'"seq":true'),
-        (b'"seq":3', b'"seq": 3'),
-        (b'"seq":3', b'"seq":3,"seq":3'),
-        (b'"attempt":0', b'"attempt":0.0'),
-        (b'"attempt":0', b'"attempt":1e0'),
-        (b'"attempt":0', b'"attempt":false'),
-        (b'"attempt":0,', b""),
-        (b'"kind":"reserved"', b'"kind":"r\\u0065served"'),
-        (b'"clip":1,', b'"clip":1.0,'),
-        (b'"clip":1,', b'"clip":"1",'),
-        (b'"sampling":null', b'"sampling":7'),
-        (b'"size":600', b'"size":600.5'),
-        (b'"size":600', b'"size":9007199254740993'),
-        (b'"version":1,"writer"', b'"version":true,"writer"'),
-        (b'"writer":"site-01"', b'"writer":"site 01"'),
-        (b'"time":"2026', b'"time":"x026'),
-    ],
-)
-def test_what_the_strict_reader_refuses_the_fast_one_refuses(
-    folder: Path, old: bytes, new: bytes
-) -> None:
-    line = (folder / "site-01.ledger.jsonl").read_bytes().splitlines()[3]
-    assert old in line
-    changed = line.replace(old, new)
-    reader = LineReader()
-    reader.read(line, 4)  # it knows the events of this line
-    answers: list[Any] = []
-    for read in (reader.read, parse_line):
-        with pytest.raises(LedgerError) as caught:
-            read(changed, 4)
-        answers.append((caught.value.code, caught.value.line))
-    assert answers[0] == answers[1]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from recommons.common.audit import records
 from recommons.common.audit.audit import audit
 from recommons.common.audit.findings import (
     _NOTES,
@@ -16,7 +17,6 @@ from recommons.common.audit.findings import (
     Severity,
     Verdict,
 )
-from recommons.common.audit.lines import LineReader
 from recommons.common.audit.report import AuditReport
 from recommons.common.audit.signatures import LineBatch, first_unsigned, in_batches
 from recommons.common.audit.sources import Source
@@ -27,7 +27,7 @@ from recommons.common.hashing import canonical_json, digest
 from recommons.common.heads import COORDINATOR
 from recommons.common.policy import BudgetPolicy, Policy
 from recommons.common.privacy.ledger import ENTRY_DOMAIN, Chain
-from recommons.common.privacy.ledger_line import line_hash, parse_line
+from recommons.common.privacy.ledger_line import line_hash, parse_line, parse_strictly
 from recommons.common.secagg.identity import SigningIdentity
 from recommons.common.secagg.messages import Certificate
 from recommons.common.secagg.roster import Roster, RosterSite
@@ -107,11 +107,10 @@ def test_every_line_goes_to_the_workers_before_any_is_parsed(
     story = Story()
     story.run()
     told: list[int | str] = []
-    read = LineReader.read
 
-    def reading(self: LineReader, line: bytes, number: int) -> Any:
+    def reading(line: bytes, number: int) -> Any:
         told.append("parsed")
-        return read(self, line, number)
+        return parse_line(line, number)
 
     def mapper(function: Callable[[Any], Any], batches: Iterable[Any]) -> Iterable[Any]:
         listed = list(batches)
@@ -119,7 +118,7 @@ def test_every_line_goes_to_the_workers_before_any_is_parsed(
             told.append(sum(len(batch.lines) for batch in listed))
         return map(function, listed)
 
-    monkeypatch.setattr(LineReader, "read", reading)
+    monkeypatch.setattr(records, "parse_line", reading)
     assert story.audit(mapper=mapper).verdict is Verdict.PASSED
     lines = sum(len(scribe.lines) for scribe in story.scribes.values())
     assert told == [lines] + ["parsed"] * lines
@@ -135,7 +134,7 @@ def test_a_batch_names_its_first_line_that_is_not_signed() -> None:
     assert first_unsigned(replace(batch, lines=(*batch.lines[:2], altered))) == 2
     assert first_unsigned(LineBatch(STRANGER.public_key, batch.lines)) == 0
     assert first_unsigned(replace(batch, lines=(b"{}",))) == 0
-    assert [len(b.lines) for b in in_batches([b""] * 2001, b"")] == [1000, 1000, 1]
+    assert [len(b.lines) for b in in_batches([b""] * 1001, b"")] == [500, 500, 1]
 
 
 def append_raw(scribe: Scribe, kind: str, body: Body) -> None:
@@ -167,6 +166,7 @@ def rogue_roster(story: Story, epoch: int = 2) -> Body:
         "document": json.loads(roster.sign(STRANGER).to_bytes()),
         "federation_key": STRANGER.public_key.hex(),
         "coordinator_key": story.coordinator.identity.public_key.hex(),
+        "accepted": "by-hand",
     }
 
 
@@ -176,7 +176,7 @@ def test_a_roster_cannot_hide_behind_a_number_that_json_does_not_carry() -> None
     body["document"]["x"] = 2**53 + 1
     append_raw(story.scribes[ONE], "roster-accepted", body)
     line = story.scribes[ONE].lines[-1]
-    for read in (LineReader().read, parse_line):
+    for read in (parse_line, parse_strictly):
         with pytest.raises(LedgerError, match="canonical"):
             read(line, 3)
     story.run()
@@ -596,3 +596,25 @@ def test_no_name_in_a_ledger_reaches_a_terminal_as_a_command() -> None:
     assert found.ledger is not None
     assert found.ledger.isprintable()
     assert "PASSED" in found.message
+
+
+def test_a_sites_receipts_beside_a_copy_of_anothers_ledger_vouch_for_nothing() -> None:
+    """site-01 shows an earlier state of itself, and site-00's ledger as if with its receipts."""
+    story = Story()
+    story.run()
+    one, other = story.scribes[ONE], story.scribes["site-00"]
+    lines, receipts = len(one.lines), len(one.receipts)
+    story.run()
+    one.lines, one.receipts = one.lines[:lines], one.receipts[:receipts]
+    honest = story.audit(only=[ONE, "site-00"])
+    assert lines_of(honest, "ledger/truncated") == [(f"{ONE}.ledger.jsonl", lines)]
+    other.receipts = one.receipts
+    report = story.audit(only=[ONE, "site-00"])
+    assert (f"{ONE}.ledger.jsonl", lines) in lines_of(report, "audit/unanchored")
+    assert report.verdict is Verdict.UNVERIFIABLE
+
+
+def test_receipts_that_can_be_the_sites_vouch_for_others() -> None:
+    story = Story()
+    story.run()
+    assert lines_of(story.audit(only=[ONE, "site-00"]), "audit/unanchored") == []

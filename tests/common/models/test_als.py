@@ -11,8 +11,10 @@ from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput
 from recommons.common.models import als
 from recommons.common.models.als import AlsModel, AlsSettings
+from recommons.common.models.content import WEIGHTS, feature_blocks, feature_table
 from recommons.common.models.interface import NoisySum, PublicFigures
 from recommons.common.models.registry import model_from_settings
+from recommons.common.models.scoring import GlobalModel
 from recommons.common.models.user_step import UserBatch
 from recommons.common.privacy.mechanism import BlockMechanism
 
@@ -180,3 +182,20 @@ def test_a_users_integers_stay_in_bounds_even_if_the_users_vector_were_too_long(
         sums = model.contribute(1, state, users.take(np.array([row])), blocks)
         for values in sums.values():
             assert int((values.astype(object) ** 2).sum()) <= sensitivity**2
+
+
+def test_a_release_says_how_much_each_kind_of_feature_counts(
+    catalogue: Catalogue, users: Interactions, mechanisms: Mechanisms
+) -> None:
+    model = small(catalogue)
+    release = model.release(run(model, users, mechanisms))
+    weights = release.settings["feature_weights"]
+    blocks = feature_blocks(catalogue)
+    assert list(weights) == [block.name for block in blocks]
+    table = feature_table(blocks, len(catalogue), weights)
+    kernel = GlobalModel(release=release).kernel.table
+    np.testing.assert_allclose(kernel.toarray(), table.toarray(), rtol=1e-6)
+    factors = [
+        weight / WEIGHTS[block.view] for block, weight in zip(blocks, weights.values(), strict=True)
+    ]
+    assert max(factors) > min(factors)

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recommons.common.errors import InvalidInput, LedgerError
-from recommons.common.hashing import canonical_json, framed
+from recommons.common.hashing import canonical_json, canonical_value, framed
 from recommons.common.privacy import ledger_fields
 from recommons.common.privacy.events import GaussianSumRelease
 from recommons.common.privacy.ledger import (
@@ -25,7 +25,6 @@ from recommons.common.privacy.ledger import (
 )
 from recommons.common.privacy.ledger_entries import KINDS
 from recommons.common.privacy.ledger_fields import FieldType
-from recommons.common.privacy.ledger_line import canonical_value
 
 HASH = "ab" * 32
 SIGNATURE = "cd" * 64
@@ -68,7 +67,7 @@ HEADS = [
     {"site": "site-2", "seq": 4, "head": HASH, "signature": SIGNATURE},
 ]
 BODIES: dict[str, dict[str, Any]] = {
-    "roster-accepted": {**ENROLLED, "coordinator_key": HASH},
+    "roster-accepted": {**ENROLLED, "coordinator_key": HASH, "accepted": "by-majority"},
     "policy-changed": {
         "policy": document_hash("recommons/policy/1", POLICY),
         "document": POLICY,
@@ -101,6 +100,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "budget-exhausted": {"run": RUN, "window_days": 365, "epsilon": 4, "delta": 1e-7},
     "old-backup": {"seq": 7, "head": HASH},
     "halt-cleared": {"seq": 7, "head": HASH},
+    "head-forgotten": {"writer": "site-2", "seq": 7, "head": HASH},
     "roster": ENROLLED,
     "plan": {"run": RUN, **PLANNED},
     "round-opened": {**ATTEMPT, "public_state": HASH},
@@ -130,6 +130,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "run-ended": {"run": RUN, "outcome": "finished", "heads": HEADS},
 }
 OPTIONAL: dict[str, dict[str, Any]] = {
+    "roster-accepted": {"approvals": [{"site": "site-2", "signature": SIGNATURE}]},
     "plan-refused": {"run": RUN},
     "aborted": {"reason": "two of eight answered"},
     "round-aborted": {"reason": "two of eight answered"},
@@ -505,7 +506,8 @@ def test_no_entry_has_room_for_user_ids_data_or_realised_sizes() -> None:
         ledger_fields.OUTCOME: {"outcome"},
         ledger_fields.COUNT: {"round", "attempt", "epoch", "seq", "window_days"},
         ledger_fields.NUMBER_OR_NULL: {"epsilon", "delta"},
-        ledger_fields.NAME: {"accountant"},
+        ledger_fields.NAME: {"accountant", "writer"},
+        ledger_fields.ACCEPTANCE: {"accepted"},
         ledger_fields.REASON: {"reason"},
         ledger_fields.EVENTS: {"events"},
         ledger_fields.DOCUMENT: {"document"},

@@ -134,10 +134,6 @@ def test_well_formed_messages_beyond_the_bounds_are_refused(
     keys = messages.Keys.from_bytes(sent[MessageKind.KEYS])
     assert PARSERS[MessageKind.KEYS](replace(keys, spec=bytes(2**20)).to_bytes())
     malformed(MessageKind.KEYS, replace(keys, spec=bytes(2**20 + 1)))
-    certificate = messages.Certificate.from_bytes(sent[MessageKind.CERTIFICATE])
-    fine = replace(certificate, annex=bytes(2**20))
-    assert PARSERS[MessageKind.CERTIFICATE](fine.to_bytes()) == fine
-    malformed(MessageKind.CERTIFICATE, replace(certificate, annex=bytes(2**20 + 1)))
     inbox = messages.Inbox.from_bytes(sent[MessageKind.INBOX])
     deep = tuple(replace(entry, path=bytes(32 * 13)) for entry in inbox.entries)
     malformed(MessageKind.INBOX, replace(inbox, levels=13, entries=deep))

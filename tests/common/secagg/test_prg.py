@@ -71,10 +71,12 @@ def test_masks_that_cannot_be_had_fail_all(threads: int) -> None:
 @pytest.mark.parametrize(
     ("size", "masks", "most", "expected"),
     [
-        (10**6, 1000, 4, 4),
+        (10**6, 1000, 4, 3),  # slices of a mebibyte
+        (10**7, 1000, 4, 4),
         (10**6, 1000, 1, 1),
         (10**3, 3, 4, 1),  # too little work
         (10**6, 6, 4, 2),  # 24 MB of stream
+        (10**5, 90_000, 4, 1),  # slices too short
         (0, 5, 4, 1),
     ],
 )

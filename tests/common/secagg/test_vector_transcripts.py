@@ -58,8 +58,7 @@ def fed(coordinator: Coordinator, t: models.Transcript, step: int) -> None:
 
 
 def closed(coordinator: Coordinator, t: models.Transcript) -> dict[int, bytes]:
-    extra = {1: of(t.public_state), 7: of(t.annex)}
-    return coordinator.close(extra.get(coordinator.step, b""))
+    return coordinator.close(of(t.public_state) if coordinator.step == 1 else b"")
 
 
 TRANSCRIPTS = pytest.mark.parametrize("name", sorted(transcripts()))

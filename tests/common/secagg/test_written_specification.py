@@ -39,7 +39,7 @@ def test_the_written_cost_is_that_of_the_messages() -> None:
             of(t.inboxes["site-0"])
         )
         vector = t.shape.size * t.shape.bits // 8
-        opaque = len(of(t.spec)) + len(of(t.public_state)) + len(of(t.annex))
+        opaque = len(of(t.spec)) + len(of(t.public_state))
         assert names["overhead"](t.parameters.sites) == (sent - vector, received - opaque)
 
 

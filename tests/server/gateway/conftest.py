@@ -14,9 +14,11 @@ import uvicorn
 
 from recommons.client.agent.credentials import create_node_key, read_node_key, tls_context
 from recommons.server.authority import Authority, key_fingerprint
+from recommons.server.depot import Depot
 from recommons.server.gateway import Gateway, Limits, Members, SuperLink, gateway_server
 from recommons.server.gateway.members import write_members
 from recommons.server.gateway.serve import server_tls
+from recommons.server.gateway.shelf import Shelf
 from recommons.server.wakeups import Wakeups
 from tests.serving import served
 
@@ -63,6 +65,7 @@ class Door:
         upstream: The stand-in.
         wakeups: The gateway's.
         app: Of the coordinator's app, played by the test.
+        depot: Where the app and the gateway lay parcels.
         port: The gateway's.
         admit: Issues a site's certificate, and puts it on the members' list unless told not to.
     """
@@ -72,6 +75,7 @@ class Door:
     upstream: StandIn
     wakeups: Wakeups
     app: Wakeups
+    depot: Depot
     port: int = 0
     members: dict[str, str] = field(default_factory=dict)
 
@@ -122,7 +126,8 @@ def door(tmp_path: Path) -> Iterator[Door]:
     write_members(tmp_path / "sites.json", {})
     wakeups = Wakeups(tmp_path / "wake", "gateway", "app-*")
     app = Wakeups(tmp_path / "wake", "app-1", "gateway")
-    found = Door(folder=tmp_path, authority=authority, upstream=StandIn(), wakeups=wakeups, app=app)
+    depot = Depot(tmp_path / "depot")
+    found = Door(tmp_path, authority, StandIn(), wakeups, app, depot)
     with ExitStack() as stack:
         inner = uvicorn.Config(
             found.upstream,
@@ -142,8 +147,10 @@ def door(tmp_path: Path) -> Iterator[Door]:
                 seconds=2,
                 largest=LIMITS.response_bytes,
             ),
+            depot=depot,
             limits=LIMITS,
             wakeups=found.wakeups,
+            shelf=Shelf(tmp_path),
         )
         tls = server_tls(
             tmp_path / "gateway.pem", tmp_path / "gateway.key", tmp_path / "authority.pem"

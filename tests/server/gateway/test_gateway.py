@@ -17,11 +17,11 @@ from flwr.proto.fleet_pb2 import (
     PushMessagesResponse,
 )
 from flwr.proto.message_pb2 import (
-    ConfirmMessageReceivedRequest,
     Message,
     Metadata,
     ObjectTree,
     PullObjectRequest,
+    PullObjectResponse,
     PushObjectRequest,
 )
 from flwr.proto.node_pb2 import Node
@@ -40,9 +40,9 @@ PULL = "/v1/fleet/pull-messages"
 PUSH = "/v1/fleet/push-messages"
 PUSH_OBJECT = "/v1/fleet/push-object"
 PULL_OBJECT = "/v1/fleet/pull-object"
-CONFIRM = "/v1/fleet/confirm-message-received"
 GET_RUN = "/v1/fleet/get-run"
 PLUM, PEAR = 11, 22
+ASKED, REPLY = "a5" * 32, "e7" * 32
 
 
 def node_key(home: Path) -> bytes:
@@ -72,10 +72,10 @@ def code(response: httpx.Response) -> str:
     return str(response.json()["code"])
 
 
-def deliver(door: Door, home: Path, node: int, message: str = "m", run: int = 7) -> None:
-    """Let the stand-in hand a message with one child object to a site."""
+def deliver(door: Door, home: Path, node: int, message: str = ASKED, run: int = 7) -> None:
+    """Let the stand-in hand a message to a site."""
     metadata = Metadata(run_id=run, message_id=message, src_node_id=1, dst_node_id=node)
-    tree = ObjectTree(object_id=message, children=[ObjectTree(object_id=message + "-body")])
+    tree = ObjectTree(object_id=message)
     answer = PullMessagesResponse(
         messages_list=[Message(metadata=metadata)], message_object_trees=[tree]
     )
@@ -87,11 +87,11 @@ def deliver(door: Door, home: Path, node: int, message: str = "m", run: int = 7)
 
 
 def reply(
-    node: int, to: str = "m", run: int = 7, *, source: int | None = None, destination: int = 1
+    node: int, to: str = ASKED, run: int = 7, *, source: int | None = None, destination: int = 1
 ) -> PushMessagesRequest:
     metadata = Metadata(
         run_id=run,
-        message_id="r",
+        message_id=REPLY,
         src_node_id=node if source is None else source,
         dst_node_id=destination,
         reply_to_message_id=to,
@@ -99,7 +99,7 @@ def reply(
     return PushMessagesRequest(
         node=Node(node_id=node),
         messages_list=[Message(metadata=metadata)],
-        message_object_trees=[ObjectTree(object_id="r")],
+        message_object_trees=[ObjectTree(object_id=REPLY)],
     )
 
 
@@ -120,6 +120,7 @@ UNREACHABLE = [
     "/v1/fleet/register-node",
     "/v1/fleet/unregister-node",
     "/v1/fleet/get-fab",
+    "/v1/fleet/confirm-message-received",
     "/v1/control/start-run",
     "/v1/control/stop-run",
     "/v1/control/register-node",
@@ -303,26 +304,32 @@ def test_headers_that_stand_twice_or_not_at_all_are_refused(door: Door) -> None:
 
 def test_a_site_reads_only_what_was_delivered_to_it(door: Door) -> None:
     plum, pear = door.admit("plum"), door.admit("pear")
+    door.depot.send(ASKED, b"for plum alone")
     deliver(door, plum, PLUM)
     door.upstream.asked.clear()
     wanted: list[tuple[str, Any]] = [
-        (PULL_OBJECT, PullObjectRequest(node=Node(node_id=PEAR), run_id=7, object_id="m-body")),
-        (PULL_OBJECT, PullObjectRequest(node=Node(node_id=PEAR), run_id=7, object_id="m")),
-        (
-            CONFIRM,
-            ConfirmMessageReceivedRequest(node=Node(node_id=PEAR), run_id=7, message_object_id="m"),
-        ),
+        (PULL_OBJECT, PullObjectRequest(node=Node(node_id=PEAR), run_id=7, object_id=ASKED)),
         (GET_RUN, GetRunRequest(node=Node(node_id=PEAR), run_id=7)),
     ]
     for path, request in wanted:
         response = call(door, pear, path, request.SerializeToString())
         assert (response.status_code, code(response)) == (403, "gateway/not-yours"), path
+        assert b"plum" not in response.content
     assert not door.upstream.asked
+    assert door.depot.sent(ASKED) == b"for plum alone"
     for path, request in wanted:  # the companion: the one it was delivered to may
         request.node.node_id = PLUM
-        assert call(door, plum, path, request.SerializeToString()).status_code == 200, path
+        response = call(door, plum, path, request.SerializeToString())
+        assert response.status_code == 200, path
+        if path == PULL_OBJECT:
+            given = PullObjectResponse.FromString(response.content)
+            assert (given.object_available, given.object_content) == (True, b"for plum alone")
         request.run_id = 8
         assert call(door, plum, path, request.SerializeToString()).status_code == 403, path
+    door.depot.withdraw(ASKED)
+    gone = PullObjectRequest(node=Node(node_id=PLUM), run_id=7, object_id=ASKED)
+    response = call(door, plum, PULL_OBJECT, gone.SerializeToString())
+    assert not PullObjectResponse.FromString(response.content).object_found
 
 
 def test_a_site_answers_only_what_was_delivered_to_it_in_its_own_name(door: Door) -> None:
@@ -333,6 +340,8 @@ def test_a_site_answers_only_what_was_delivered_to_it_in_its_own_name(door: Door
     fresh.messages_list[0].metadata.reply_to_message_id = ""
     two = reply(PLUM)
     two.messages_list.append(two.messages_list[0])
+    tree = reply(PLUM)
+    tree.message_object_trees[0].children.append(ObjectTree(object_id=ASKED))
     refused = [
         (pear, reply(PEAR)),  # another's message
         (pear, reply(PEAR, source=PLUM)),  # and in the other's name
@@ -345,20 +354,21 @@ def test_a_site_answers_only_what_was_delivered_to_it_in_its_own_name(door: Door
     for home, request in refused:
         response = call(door, home, PUSH, request.SerializeToString())
         assert (response.status_code, code(response)) == (403, "gateway/not-yours")
-    assert code(call(door, plum, PUSH, two.SerializeToString())) == "gateway/malformed"
-    assert not door.upstream.asked
+    for request in (two, tree):
+        assert code(call(door, plum, PUSH, request.SerializeToString())) == "gateway/malformed"
     assert call(door, plum, PUSH, reply(PLUM).SerializeToString()).status_code == 200
+    assert not door.upstream.asked
 
 
 def test_a_site_uploads_only_what_its_own_reply_calls_for(door: Door) -> None:
     plum, pear = door.admit("plum"), door.admit("pear")
     deliver(door, plum, PLUM)
-    answer = PushMessagesResponse(objects_to_push=["r"], session_id="s")
-    door.upstream.answers[PUSH] = answer.SerializeToString()
-    assert call(door, plum, PUSH, reply(PLUM).SerializeToString()).status_code == 200
     door.upstream.asked.clear()
+    announced = call(door, plum, PUSH, reply(PLUM).SerializeToString())
+    told = PushMessagesResponse.FromString(announced.content)
+    assert list(told.objects_to_push) == [REPLY]
 
-    def upload(home: Path, node: int, session: str = "s", item: str = "r") -> int:
+    def upload(home: Path, node: int, session: str = told.session_id, item: str = REPLY) -> int:
         request = PushObjectRequest(
             node=Node(node_id=node),
             run_id=7,
@@ -371,8 +381,12 @@ def test_a_site_uploads_only_what_its_own_reply_calls_for(door: Door) -> None:
     assert upload(pear, PEAR) == 403
     assert upload(plum, PLUM, session="") == 403
     assert upload(plum, PLUM, item="other") == 403
-    assert not door.upstream.asked
+    assert door.depot.answered(ASKED) is None
     assert upload(plum, PLUM) == 200
+    assert door.depot.answered(ASKED) == b"x" * 100_000
+    assert upload(plum, PLUM) == 403  # nothing is answered twice
+    assert call(door, plum, PUSH, reply(PLUM).SerializeToString()).status_code == 403
+    assert not door.upstream.asked
 
 
 def test_the_coordinators_settings_are_left_out_of_a_run(door: Door) -> None:
@@ -404,30 +418,33 @@ def test_a_site_that_waits_hears_at_once_when_there_is_a_message(door: Door) -> 
     body = PullMessagesRequest(node=Node(node_id=PLUM)).SerializeToString()
     response = call(door, plum, PULL, body, **{"recommons-wait": "15"})
     assert PullMessagesResponse.FromString(response.content) == answer
-    assert len(door.upstream.asked) <= 6  # not every few milliseconds
+    assert len(door.upstream.asked) == 2  # at first, and when there was a nudge
     door.upstream.answers.clear()
     empty = call(door, plum, PULL, body, **{"recommons-wait": "1"})
     assert (empty.status_code, empty.content) == (200, b"")
+    door.upstream.asked.clear()
+    assert call(door, plum, PULL, body).content == b""
+    assert not door.upstream.asked  # there is nothing, and nobody has said otherwise since
+    door.upstream.answers[PULL] = answer.SerializeToString()
+    door.app.nudge()
+    response = call(door, plum, PULL, body, **{"recommons-wait": "5"})
+    assert PullMessagesResponse.FromString(response.content) == answer
 
 
-def test_the_app_is_nudged_once_a_reply_is_complete(door: Door) -> None:
+def test_the_app_is_nudged_when_a_reply_is_there(door: Door) -> None:
     plum = door.admit("plum")
     deliver(door, plum, PLUM)
-    session = PushMessagesResponse(objects_to_push=["r", "q"], session_id="s")
-    door.upstream.answers[PUSH] = session.SerializeToString()
-    call(door, plum, PUSH, reply(PLUM).SerializeToString())
+    announced = call(door, plum, PUSH, reply(PLUM).SerializeToString())
+    session = PushMessagesResponse.FromString(announced.content).session_id
     assert door.app.socket is not None
-    for item, nudged in (("r", False), ("q", True)):
-        request = PushObjectRequest(
-            node=Node(node_id=PLUM), run_id=7, object_id=item, session_id="s"
-        )
-        call(door, plum, PUSH_OBJECT, request.SerializeToString())
-        heard = True
-        try:
-            door.app.socket.recv(1)
-        except BlockingIOError:
-            heard = False
-        assert heard is nudged
+    with pytest.raises(BlockingIOError):
+        door.app.socket.recv(1)  # announced is not there
+    request = PushObjectRequest(
+        node=Node(node_id=PLUM), run_id=7, object_id=REPLY, session_id=session, object_content=b"x"
+    )
+    call(door, plum, PUSH_OBJECT, request.SerializeToString())
+    door.app.socket.recv(1)
+    assert door.depot.answered(ASKED) == b"x"
 
 
 @pytest.mark.parametrize("declared", [True, False])

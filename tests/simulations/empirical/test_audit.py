@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recommons.client import rounds
+from recommons.client.rounds import contribution
 from recommons.client.sources import read_histories
 from recommons.common import commandline
 from recommons.common.models import als
@@ -162,7 +162,7 @@ def test_exactly_the_canaries_whose_coin_says_so_are_at_the_sites(
 
 def test_a_fault_ends_with_its_control() -> None:
     def at_sites() -> tuple[object, object]:
-        return vars(rounds)["clamp_and_add_noise"], vars(als)["quantize"]
+        return vars(contribution)["clamp_and_add_noise"], vars(als)["quantize"]
 
     def fail() -> None:
         with injected("no-noise"):

@@ -22,6 +22,7 @@ VARIANTS: Mapping[str, Mapping[str, object]] = {
     "full, wide": {"hidden": 5},
     "full, no features": {"features": 0},
     "full, fusion only": {"trained": "fusion"},
+    "full, some rows": {"update_items": 15},
     "full, nothing hidden": {"hide": 0.0},
     "sampled": {"loss": "sampled-softmax", "negatives": 12},
     "sampled, deep": {
@@ -30,6 +31,7 @@ VARIANTS: Mapping[str, Mapping[str, object]] = {
         "fusion": "deep",
         "fusion_hidden": 5,
     },
+    "sampled, some rows": {"loss": "sampled-softmax", "negatives": 12, "update_items": 9},
     "pairwise": {"loss": "pairwise", "negatives": 12},
     "pairwise, deep, wide": {
         "loss": "pairwise",

@@ -10,7 +10,8 @@ from recommons.common.models.neural.batches import Negatives, tower_batches
 from recommons.common.models.neural.clipping import clipped_sum
 from recommons.common.models.neural.integers import SumError
 from recommons.common.models.neural.rounding import gradient_error
-from recommons.common.models.neural.towers import REACH, TowerShape, _pooled
+from recommons.common.models.neural.shapes import REACH, TowerShape
+from recommons.common.models.neural.towers import _pooled
 from recommons.common.models.neural.two_tower import TwoTowerModel
 from recommons.common.models.neural.warm_starts import bounded
 from tests.common.models.neural.conftest import Course, make_model, make_users

@@ -155,10 +155,10 @@ def test_a_round_costs_one_step_of_the_optimiser(
     steps = 0
     original = TwoTowerModel._step
 
-    def counting(self: TwoTowerModel, *given: object) -> object:
+    def counting(self: TwoTowerModel, *given: object, **named: object) -> object:
         nonlocal steps
         steps += 1
-        return original(self, *given)  # type: ignore[arg-type]
+        return original(self, *given, **named)  # type: ignore[arg-type]
 
     course.state()
     monkeypatch.setattr(TwoTowerModel, "_step", counting)

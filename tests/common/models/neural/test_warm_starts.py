@@ -12,8 +12,9 @@ from recommons.common.models.neural.rounding import (
     MOST_ROW,
     MOST_STRETCH,
 )
+from recommons.common.models.neural.shapes import TowerShape
 from recommons.common.models.neural.tower_scoring import TowerScorer
-from recommons.common.models.neural.towers import TowerShape, blank_towers
+from recommons.common.models.neural.towers import blank_towers
 from recommons.common.models.neural.warm_starts import (
     bounded,
     parameter_shapes,

@@ -1,0 +1,1 @@
+"""The site's web console: `recommons site console`."""

@@ -1,0 +1,54 @@
+"""Writing a site's file so that it is there whole, or as it was, whenever the power goes."""
+
+import os
+import secrets
+from pathlib import Path
+
+__all__ = ["create_durably", "write_durably"]
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace a file, readable by its owner alone; on the disk when this returns."""
+    temporary = _written(path, data)
+    try:
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _settle(path.parent)
+
+
+def create_durably(path: Path, data: bytes) -> None:
+    """The same for a file that must not be there; never a part of it is under that name.
+
+    Raises:
+        FileExistsError: It is there, and stays as it is.
+    """
+    temporary = _written(path, data)
+    try:
+        os.link(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _settle(path.parent)
+
+
+def _written(path: Path, data: bytes) -> Path:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _settle(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

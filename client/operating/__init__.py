@@ -1,0 +1,1 @@
+"""What a site's operator sees and steers: status, pause, health endpoints, metrics, models."""

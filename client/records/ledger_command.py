@@ -1,0 +1,62 @@
+"""`recommons site ledger export`, `clear-halt` and `forget-head`."""
+
+from pathlib import Path
+
+import typer
+
+from recommons.client.records.halting import clear_halt
+from recommons.client.records.heads import forget_held
+from recommons.client.site import Site
+from recommons.common.ledger_copy import LedgerCopy
+
+__all__ = ["clear_site_halt", "export_ledger", "forget_site_head"]
+
+
+def export_ledger(folder: Path, output: Path, *, as_json: bool) -> None:
+    """Verify the ledger and the receipts, and copy them.
+
+    Raises:
+        LedgerError: They are not as the site wrote them.
+        Refusal: ``site/old-backup``: the database is older than the text.
+    """
+    with Site.open(folder) as site:
+        copy = LedgerCopy.verified(
+            site.id,
+            site.ledger_identity.public_key,
+            *(_read(folder / name) for name in ("ledger.jsonl", "receipts.jsonl")),
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    for name, data in copy.files().items():
+        (output / name).write_bytes(data)
+    typer.echo(copy.summary(as_json=as_json))
+
+
+def clear_site_halt(folder: Path) -> None:
+    """Let a halted site go on.
+
+    Raises:
+        Refusal: ``site/halted``: the roster is still that of the halt.
+    """
+    with Site.open(folder) as site:
+        given_up = clear_halt(site)
+    if given_up is None:
+        typer.echo("the site is not halted")
+    else:
+        typer.echo(
+            f"the site goes on; given up: its ledger up to line {given_up.seq + 1}, "
+            f"{given_up.hash.hex()}"
+        )
+
+
+def forget_site_head(folder: Path, writer: str) -> None:
+    """Hold no head of a writer until its next one."""
+    with Site.open(folder) as site:
+        held = forget_held(site, writer)
+    if held is None:
+        typer.echo(f"no head of {writer} was held")
+    else:
+        typer.echo(f"forgotten: line {held.seq + 1} of {writer}'s ledger, {held.hash.hex()}")
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""

@@ -1,0 +1,319 @@
+"""A site's durable memory: contexts, round states, replies, spending and the ledger, in SQLite.
+
+Every step of a round is one transaction: the new state, the exact bytes of the reply, what was
+spent and the ledger's lines become durable together, before anything is sent. Nothing is computed
+twice for one context, whatever the order of crashes.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.pool import NullPool
+
+from recommons.client.budgets.store import BudgetStore
+from recommons.client.budgets.tables import BUDGET_TABLES
+from recommons.client.records import books, outbox
+from recommons.common.errors import Refusal
+
+__all__ = ["RunRecord", "SiteStore"]
+
+_META = MetaData()
+
+# A plan the site has joined.
+_RUNS = Table(
+    "runs",
+    _META,
+    Column("run_id", LargeBinary, primary_key=True),
+    Column("plan", LargeBinary, nullable=False),
+    Column("ended", Integer, nullable=False, default=0),
+)
+# A context is used once, ever: the primary key says so. `state` is null when the attempt is over.
+_CONTEXTS = Table(
+    "contexts",
+    _META,
+    Column("context", LargeBinary, primary_key=True),
+    Column("run_id", LargeBinary, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("begun", Integer, nullable=False),  # in seconds of the site's clock
+    Column("state", LargeBinary),
+    Column("draw", LargeBinary),  # the key of the coins by which users are drawn
+)
+# By itself: SQLite writes a whole row anew whatever changes in it, and this part may be large.
+_PUBLIC_STATES = Table(
+    "public_states",
+    _META,
+    Column("context", LargeBinary, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+_REPLIES = Table(
+    "replies",
+    _META,
+    Column("context", LargeBinary, primary_key=True),
+    Column("step", String, primary_key=True),
+    Column("request_hash", LargeBinary, nullable=False),
+    Column("reply", LargeBinary, nullable=False),
+)
+# Single values: the roster and policy last written into the ledger, why the site is halted.
+_FACTS = Table(
+    "facts",
+    _META,
+    Column("name", String, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """A run this site has joined.
+
+    Attributes:
+        plan: The plan's canonical bytes.
+        opened: Attempts begun, by round.
+        ended: The coordinator has ended the run.
+    """
+
+    plan: bytes
+    opened: Mapping[int, int]
+    ended: bool
+
+
+class SiteStore:
+    """One site's database.
+
+    Args:
+        path: The database file; made on first use, readable by its owner alone.
+        read_only: Look only: nothing is made or changed, and no writer waits for a transaction
+            that is open for a moment.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        if read_only:
+            self._engine = _reading_engine(path)
+        else:
+            if not path.exists():
+                path.touch(mode=0o600)
+            self._engine = _engine(path)
+            for tables in (_META, books.META, outbox.META, BUDGET_TABLES):
+                tables.create_all(self._engine)
+        self.budgets = BudgetStore(self.fact, self.set_fact)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """All or nothing, durable on return."""
+        with self._engine.begin() as connection:
+            yield connection
+
+    def run(self, connection: Connection, run_id: bytes) -> RunRecord | None:
+        """The run, if this site has joined it."""
+        row = connection.execute(select(_RUNS).where(_RUNS.c.run_id == run_id)).first()
+        if row is None:
+            return None
+        opened = connection.execute(
+            select(_CONTEXTS.c.round, func.count().label("attempts"))
+            .where(_CONTEXTS.c.run_id == run_id)
+            .group_by(_CONTEXTS.c.round)
+        )
+        attempts = {found.round: found.attempts for found in opened}
+        return RunRecord(plan=row.plan, opened=attempts, ended=bool(row.ended))
+
+    def plans(self, connection: Connection) -> list[bytes]:
+        """Every plan this site ever joined, ended or not; each has reserved its budget for good."""
+        return [row.plan for row in connection.execute(select(_RUNS.c.plan))]
+
+    def open_runs(self, connection: Connection) -> list[bytes]:
+        """The runs that were joined and have not ended, in no order."""
+        rows = connection.execute(select(_RUNS.c.run_id).where(_RUNS.c.ended == 0))
+        return [row.run_id for row in rows]
+
+    def end_run(self, connection: Connection, run_id: bytes) -> None:
+        """No more attempts; the replies, the revealed shares among them, are forgotten."""
+        connection.execute(update(_RUNS).where(_RUNS.c.run_id == run_id).values(ended=1))
+        own = select(_CONTEXTS.c.context).where(_CONTEXTS.c.run_id == run_id)
+        connection.execute(_REPLIES.delete().where(_REPLIES.c.context.in_(own)))
+
+    def add_run(self, connection: Connection, run_id: bytes, plan: bytes) -> None:
+        """Remember a joined run; its whole budget counts as reserved from here on."""
+        connection.execute(insert(_RUNS).values(run_id=run_id, plan=plan))
+
+    def use_context(
+        self,
+        connection: Connection,
+        *,
+        context: bytes,
+        run_id: bytes,
+        round: int,
+        attempt: int,
+        now: int,
+    ) -> None:
+        """Claim a context for good, and note when.
+
+        Raises:
+            Refusal: The context was used before.
+        """
+        values = {"context": context, "run_id": run_id, "round": round, "attempt": attempt}
+        try:
+            connection.execute(insert(_CONTEXTS).values(begun=now, **values))
+        except IntegrityError as error:
+            raise Refusal(
+                "site/context-used", f"round {round}, attempt {attempt} was already used"
+            ) from error
+
+    def begun(self, connection: Connection, context: bytes) -> int | None:
+        """When a context was claimed, None for one that was not."""
+        return connection.execute(
+            select(_CONTEXTS.c.begun).where(_CONTEXTS.c.context == context)
+        ).scalar_one_or_none()
+
+    def state(self, connection: Connection, context: bytes) -> bytes | None:
+        """The round's state, None when the attempt is unknown or over."""
+        return connection.execute(
+            select(_CONTEXTS.c.state).where(_CONTEXTS.c.context == context)
+        ).scalar_one_or_none()
+
+    def set_state(self, connection: Connection, context: bytes, state: bytes | None) -> None:
+        """Replace the round's state; None erases it, and all that goes with it."""
+        gone = {"state": None, "draw": None}
+        values = {"state": state} if state is not None else gone
+        if state is None:
+            gone_with_it = _PUBLIC_STATES.delete().where(_PUBLIC_STATES.c.context == context)
+            connection.execute(gone_with_it)
+        connection.execute(update(_CONTEXTS).where(_CONTEXTS.c.context == context).values(**values))
+
+    def public_state(self, connection: Connection, context: bytes) -> bytes:
+        """The round's public state, as it came with the keys."""
+        data: bytes | None = connection.execute(
+            select(_PUBLIC_STATES.c.data).where(_PUBLIC_STATES.c.context == context)
+        ).scalar_one_or_none()
+        return data or b""
+
+    def set_public_state(self, connection: Connection, context: bytes, data: bytes) -> None:
+        """Keep the round's public state until the vector is masked."""
+        connection.execute(insert(_PUBLIC_STATES).values(context=context, data=data))
+
+    def draw_key(self, connection: Connection, context: bytes) -> bytes:
+        """The key of the attempt's coins; empty where there is none."""
+        key: bytes | None = connection.execute(
+            select(_CONTEXTS.c.draw).where(_CONTEXTS.c.context == context)
+        ).scalar_one()
+        return key or b""
+
+    def set_draw_key(self, connection: Connection, context: bytes, key: bytes) -> None:
+        """Keep the key of the attempt's coins until the attempt is over: secret, never sent."""
+        connection.execute(update(_CONTEXTS).where(_CONTEXTS.c.context == context).values(draw=key))
+
+    def open_attempts(
+        self, connection: Connection, run_id: bytes | None = None
+    ) -> list[tuple[bytes, bytes, int, int]]:
+        """(run, context, round, attempt) of the attempts that still hold secrets.
+
+        Args:
+            connection: The transaction.
+            run_id: Of this run; by default of all.
+        """
+        columns = (_CONTEXTS.c.run_id, _CONTEXTS.c.context, _CONTEXTS.c.round, _CONTEXTS.c.attempt)
+        found = select(*columns).where(_CONTEXTS.c.state.is_not(None))
+        if run_id is not None:
+            found = found.where(_CONTEXTS.c.run_id == run_id)
+        rows = connection.execute(found)
+        return [(row.run_id, row.context, row.round, row.attempt) for row in rows]
+
+    def reply(
+        self, connection: Connection, context: bytes, step: str
+    ) -> tuple[bytes, bytes] | None:
+        """(hash of the request, bytes of the reply) if this step was answered before."""
+        row = connection.execute(
+            select(_REPLIES.c.request_hash, _REPLIES.c.reply).where(
+                _REPLIES.c.context == context, _REPLIES.c.step == step
+            )
+        ).first()
+        return None if row is None else (row.request_hash, row.reply)
+
+    def set_reply(
+        self, connection: Connection, *, context: bytes, step: str, request: bytes, reply: bytes
+    ) -> None:
+        """Keep the exact bytes of a reply, so that a repeated request gets them again."""
+        values = {"context": context, "step": step, "request_hash": request, "reply": reply}
+        connection.execute(insert(_REPLIES).values(**values))
+
+    def forget_replies(self, connection: Connection, run_id: bytes, before_round: int) -> None:
+        """Drop the replies of rounds that are over; the contexts stay used."""
+        over = select(_CONTEXTS.c.context).where(
+            _CONTEXTS.c.run_id == run_id, _CONTEXTS.c.round < before_round
+        )
+        connection.execute(_REPLIES.delete().where(_REPLIES.c.context.in_(over)))
+
+    def fact(self, connection: Connection, name: str) -> bytes | None:
+        """A single value, or None where it was never set."""
+        return connection.execute(
+            select(_FACTS.c.value).where(_FACTS.c.name == name)
+        ).scalar_one_or_none()
+
+    def set_fact(self, connection: Connection, name: str, value: bytes | None) -> None:
+        """Replace a single value; None forgets it."""
+        connection.execute(_FACTS.delete().where(_FACTS.c.name == name))
+        if value is not None:
+            connection.execute(insert(_FACTS).values(name=name, value=value))
+
+
+def _engine(path: Path) -> Engine:
+    # hide_parameters: the text of a database error must not hold a round's state.
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - DBAPI connection
+        # FULL: a commit is on the disk when it returns. secure_delete: erased secrets are
+        # overwritten with zeros. IMMEDIATE (below): one writer, decided at the first statement.
+        connection.isolation_level = None
+        # MEMORY: what is laid beside the users' table never lies in a folder of temporary files.
+        pragmas = ("journal_mode=TRUNCATE", "synchronous=FULL", "secure_delete=ON")
+        for pragma in (*pragmas, "temp_store=MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("PRAGMA busy_timeout=30000")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _reading_engine(path: Path) -> Engine:
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect(uri, uri=True, timeout=10.0, isolation_level=None),
+        poolclass=NullPool,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")  # one state of the file for all that is read
+
+    return engine

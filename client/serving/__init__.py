@@ -1,0 +1,1 @@
+"""Recommendations from a released model and the site's own data."""

@@ -1,0 +1,153 @@
+"""The events of a site's source, checked, as one stream: many files, or the rows of a query."""
+
+import glob
+import itertools
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from recommons.client.sources.clocks import Clock
+from recommons.client.sources.columns import EVENT_FIELDS
+from recommons.client.sources.database import query_tables
+from recommons.client.sources.events import EventStream, open_events
+from recommons.client.sources.settings import DataSettings
+from recommons.client.sources.tables import Table, open_table
+from recommons.common.errors import DataError
+
+__all__ = ["Events", "Tally", "find_event_files", "open_source"]
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What was read so far.
+
+    Attributes:
+        rows: Events, those that do not count included.
+        left_out: Those that do not count, by reason.
+    """
+
+    rows: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Events:
+    """All events that count.
+
+    Attributes:
+        timed: All of them have times.
+        typed: All of them have types.
+        streams: They, to be taken once; a fault in a later one shows when it is reached.
+        close: Gives the source back; to be called also where not all were taken.
+    """
+
+    timed: bool
+    typed: bool
+    streams: Iterator[EventStream]
+    close: Callable[[], None]
+
+
+def find_event_files(folder: Path, settings: DataSettings) -> list[Path]:
+    """The files that the patterns name, each once, in the order of the patterns and of names.
+
+    Raises:
+        DataError: ``data/not-found``: a pattern names none.
+    """
+    found: dict[Path, None] = {}
+    for pattern in settings.events.files:
+        names = sorted(glob.glob(str(folder / pattern), recursive=True))  # noqa: PTH207 - "**" and absolute
+        files = [Path(name) for name in names if Path(name).is_file()]
+        if not files:
+            raise DataError("data/not-found", f"{pattern}: no such file; expected events")
+        found |= dict.fromkeys(files)
+    return list(found)
+
+
+def open_source(folder: Path, settings: DataSettings, tally: Tally) -> Events:
+    """Open a site's source; files are checked to the end at once, a query's rows as they come.
+
+    Args:
+        folder: The site's folder.
+        settings: Where the events are.
+        tally: Told what was read.
+
+    Raises:
+        DataError: The source cannot be read; file, row and column are named, never a user.
+    """
+    if settings.events.url is not None:
+        rest: Iterator[EventStream]
+        streams = _of_query(folder, settings, tally)
+        first = next(streams, None)
+        found = [] if first is None else [first]
+        rest, close = itertools.chain(found, streams), streams.close
+    else:
+        found = list(_of_files(folder, settings, tally))
+        _refuse_mixed_times(found)
+        rest, close = iter(found), _nothing
+    return Events(
+        timed=bool(found) and all(stream.timed for stream in found),
+        typed=bool(found) and all(stream.typed for stream in found),
+        streams=rest,
+        close=close,
+    )
+
+
+def _of_files(folder: Path, settings: DataSettings, tally: Tally) -> Iterator[EventStream]:
+    names = settings.names
+    for path in find_event_files(folder, settings):
+        try:
+            table = open_table(path, path.name, names.candidates(*EVENT_FIELDS))
+            stream = open_events(table, names, settings.positives)
+        except DataError as error:
+            if error.code != "data/empty":
+                raise
+            continue  # nobody, or nobody who counts, is data like any other
+        tally.rows += stream.rows
+        tally.left_out.update(stream.left_out)
+        yield stream
+
+
+def _of_query(
+    folder: Path, settings: DataSettings, tally: Tally
+) -> Generator[EventStream, None, None]:
+    clock: Clock | None = None
+    url = settings.events.connection_url(folder)
+    with closing(query_tables(url, settings.events.query or "", settings.names)) as tables:
+        for table in tables:
+            try:
+                stream = open_events(table, settings.names, settings.positives, clock=clock)
+            except DataError as error:
+                if error.code != "data/empty":
+                    raise
+                rows = _count(table)
+                tally.rows += rows
+                tally.left_out.update({"every row of a part": rows})
+                continue
+            clock = stream.clock
+            tally.rows += stream.rows
+            tally.left_out.update(stream.left_out)
+            yield stream
+
+
+def _refuse_mixed_times(streams: list[EventStream]) -> None:
+    """Files that count time in units of their own could not be put in order.
+
+    Raises:
+        DataError: ``data/ambiguous``.
+    """
+    units = {stream.clock.unit: stream.table.label for stream in streams if stream.clock}
+    if len(units) > 1:
+        shown = " and ".join(f"{label} in {unit}" for unit, label in units.items())
+        raise DataError("data/ambiguous", f"files count time in different units: {shown}")
+
+
+def _nothing() -> None:
+    """Files are not held open."""
+
+
+def _count(table: Table) -> int:
+    return int(table.collect(table.frame.select(pl.len())).item())

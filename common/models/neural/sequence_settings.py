@@ -1,0 +1,71 @@
+"""Every hyperparameter of `sequence`, and the plan's defaults."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pydantic import with_config
+
+from recommons.common.checks import require
+from recommons.common.models.interface import PublicFigures
+from recommons.common.models.neural.settings import TwoTowerSettings
+from recommons.common.models.options import STRICT
+
+__all__ = ["SequenceSettings"]
+
+DIM, LAST = 128, 50
+RATE, STEPS = 0.05, 10
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class SequenceSettings(TwoTowerSettings):
+    """Every hyperparameter of `sequence`: those of `two-tower`, some of them with one value only.
+
+    Attributes:
+        hide: 0: what is asked for comes after what is read.
+        most_items: L, last events that are read.
+        most_targets: The same: every place but the last is asked for the next.
+        decay: What an event's weight falls by with each later event, where attention begins.
+        popularity: Weight of ln popularity in the item biases, where they begin.
+    """
+
+    hide: float = 0.0
+    most_items: int = LAST
+    most_targets: int = LAST
+    decay: float = 0.8
+    popularity: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.hide == 0, "hide", self.hide, "0 for model 'sequence'")
+        require(self.hidden == 0, "hidden", self.hidden, "0 for model 'sequence'")
+        require(self.activation == "tanh", "activation", self.activation, "'tanh'")
+        require(self.loss != "pairwise", "loss", self.loss, "a softmax, for model 'sequence'")
+        require(self.update_items == 0, "update_items", self.update_items, "0 for model 'sequence'")
+        require(0 < self.decay <= 1, "decay", self.decay, "in (0, 1]")
+        require(self.popularity >= 0, "popularity", self.popularity, "0 or more")
+
+    @classmethod
+    def choose(
+        cls,
+        figures: PublicFigures,
+        *,
+        dim: int | None = None,
+        seed: int = 0,
+        given: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """The plan's defaults; see `TwoTowerSettings.choose`.
+
+        With privacy the items' tables stay what the warm start made them: noise in each of their
+        coordinates would cost more than some dozen steps can teach (`docs/neural-models.md`).
+        """
+        defaults: dict[str, Any] = {"rate": RATE, "steps": STEPS}
+        if math.isfinite(figures.epsilon):
+            defaults["trained"] = "fusion"
+        last = (given or {}).get("most_items", LAST)
+        defaults["most_targets"] = last
+        return super().choose(
+            figures, dim=DIM if dim is None else dim, seed=seed, given=defaults | dict(given or {})
+        )

@@ -1,0 +1,123 @@
+"""What the coordinator does by itself: it knows its members, and takes up runs that were cut off.
+
+A run whose process was killed, or died of something that has no name, goes on in a new run of
+Flower's, where its ledger ends: what was open counts as spent. A run that ended under a name of
+ours (too few sites, the operator's word, no attempts left) is left to the operator.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from recommons.common.errors import RecommonsError
+from recommons.server.control import Control
+from recommons.server.home import CoordinatorHome
+from recommons.server.runs import RUNS, flower_runs, note_flower_run
+from recommons.server.status import run_states
+from recommons.server.stopping import stop_asked
+
+__all__ = ["Keeper", "register_sites", "start_run"]
+
+_BY_ITSELF = frozenset({"run/interrupted", "run/fault"})
+_log = logging.getLogger(__name__)
+
+
+def register_sites(home: CoordinatorHome, seconds: float = 300.0) -> None:
+    """Make every member's node known to the SuperLink, as soon as it answers, and no other.
+
+    Raises:
+        RecommonsError: ``coordinator/superlink``: it does not answer within the time.
+    """
+    end = time.monotonic() + seconds
+    with Control(home) as control:
+        while True:
+            try:
+                keys = home.node_keys()
+                for site, key in keys.items():
+                    control.register(site, key)
+                control.unregister_others(keys.values())
+            except RecommonsError:
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
+
+
+def start_run(control: Control, run: Path) -> int:
+    """Carry out a run, or the rest of it, in a new run of Flower's; returns Flower's id."""
+    number = control.start_run(run)
+    note_flower_run(run, number)
+    return number
+
+
+@dataclass(eq=False)
+class Keeper:
+    """Looks after the runs of a home from a thread of its own.
+
+    Attributes:
+        home: The home.
+        stop: Set it to end.
+        every_seconds: Pause between looks.
+        longest_pause: Seconds at most between two attempts at one run.
+    """
+
+    home: CoordinatorHome
+    stop: threading.Event
+    every_seconds: float = 2.0
+    longest_pause: float = 300.0
+    _members: float | None = None
+    _due: dict[str, float] = field(default_factory=dict)
+    _tries: dict[str, int] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Begin."""
+        threading.Thread(target=self._keep, name="keeper", daemon=True).start()
+
+    def look(self) -> list[str]:
+        """Take up what can be taken up; returns the names of the runs."""
+        taken: list[str] = []
+        for name in self._died():
+            if time.monotonic() < self._due.get(name, 0.0):
+                continue
+            path = self.home.folder / RUNS / name
+            with Control(self.home) as control:
+                # Flower notices a dead app only some time after; two apps must not go on at once.
+                if not control.run_state(flower_runs(path)[-1]).over:
+                    continue
+                start_run(control, path)
+            tries = self._tries[name] = self._tries.get(name, 0) + 1
+            self._due[name] = time.monotonic() + min(self.longest_pause, 5.0 * 2.0**tries)
+            _log.warning("run %s was taken up again", name)
+            taken.append(name)
+        return taken
+
+    def register(self) -> None:
+        """Make exactly the members' nodes known to Flower, whenever their list has changed."""
+        changed = (self.home.folder / "sites.json").stat().st_mtime
+        if changed != self._members:
+            register_sites(self.home)
+            self._members = changed
+
+    def _died(self) -> list[str]:
+        folder = self.home.folder
+        return [
+            name
+            for name, (state, code) in run_states(folder).items()
+            if state == "waiting"
+            and code in _BY_ITSELF
+            and flower_runs(folder / RUNS / name)
+            and stop_asked(folder / RUNS / name) is None
+        ]
+
+    def _keep(self) -> None:
+        while not self.stop.wait(self.every_seconds):
+            try:
+                self.register()
+                self.look()
+            except RecommonsError as error:
+                _log.info("%s: %s", error.code, error.message)
+            except Exception as error:  # noqa: BLE001 - runs must not lie because a look failed
+                _log.warning("a look at the runs failed: %s", type(error).__name__)

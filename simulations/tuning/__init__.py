@@ -1,0 +1,1 @@
+"""The planner: what a plan should ask for, by simulation on public or made-up data."""

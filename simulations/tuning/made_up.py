@@ -1,0 +1,65 @@
+"""Made-up users over a plan's own catalogue: nobody's data, for trying what a plan asks for.
+
+Items have a popularity (Zipf's law in a random order) and a place: their public features where
+there are any, and random directions beside them, so that tastes are partly, and only partly, what
+features tell. A user likes a few places; the chance of an item is its popularity times e to the
+power of how near it is to one of them. Lengths of histories are geometric.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from recommons.common.data.catalogue import Catalogue
+from recommons.common.data.interactions import Interactions
+from recommons.common.models.content import tower_features
+
+__all__ = ["made_up_users"]
+
+_RANK = 24
+_TASTES = 2
+_SHARPNESS = 4.0
+_ZIPF = 0.9
+_MEAN_LENGTH = 30
+_LEAST_LENGTH = 5
+_CHUNK = 256
+
+
+def made_up_users(catalogue: Catalogue, users: int, rng: np.random.Generator) -> Interactions:
+    """So many users with five items or more, where the catalogue has as many.
+
+    Args:
+        catalogue: The public catalogue.
+        users: How many.
+        rng: Draws everything.
+    """
+    items = len(catalogue)
+    places = _places(catalogue, rng)
+    popularity = -_ZIPF * np.log(1.0 + rng.permutation(items))
+    rows, columns = [], []
+    for start in range(0, users, _CHUNK):
+        count = min(_CHUNK, users - start)
+        liked = places[rng.integers(items, size=(count, _TASTES))]
+        near = (liked @ places.T).max(axis=1)
+        keys = popularity + _SHARPNESS * near + rng.gumbel(size=(count, items))
+        lengths = _LEAST_LENGTH + rng.geometric(1 / _MEAN_LENGTH, size=count)
+        order = np.argsort(-keys, axis=1)
+        for row in range(count):
+            own = order[row, : min(int(lengths[row]), items)]
+            columns.append(own)
+            rows.append(np.full(len(own), start + row))
+    return Interactions.from_pairs(
+        np.concatenate(rows), np.concatenate(columns), n_users=users, n_items=items
+    )
+
+
+def _places(catalogue: Catalogue, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Unit vectors, shape ``(m, …)``: features and random directions in equal parts."""
+    drawn = _unit(rng.standard_normal((len(catalogue), _RANK)))
+    features = tower_features(catalogue, min(_RANK, len(catalogue) - 1))
+    if not features.size:
+        return drawn
+    return _unit(np.hstack([_unit(features), drawn]))
+
+
+def _unit(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))

@@ -1,0 +1,125 @@
+"""`recommons site status`, `data` and `model list`: what they say, and that they disturb nobody."""
+
+import fcntl
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from recommons.client.operating.status import AGENT_LOCK, read_status
+from recommons.common import commandline
+from tests.client.seat import OWN, RUN, Seat
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()
+    assert commandline.main(["site", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def document(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    return dict(json.loads(told(capsys, *arguments, "--json")))
+
+
+def test_a_fresh_site_has_nothing_to_tell(seat: Seat, capsys: pytest.CaptureFixture[str]) -> None:
+    with seat.open():
+        pass
+    status = read_status(seat.found.sites[OWN])
+    assert (status.site, status.running, status.halted, status.paused) == (OWN, False, False, None)
+    assert (status.data, status.open_runs, status.releases) == (None, (), ())
+    assert status.certificate_ends is None
+    said = told(capsys, "status", str(seat.found.sites[OWN]))
+    assert "not running" in said
+    assert "not read yet" in said
+
+
+def test_a_site_before_its_federation_is_a_site(tmp_path: Path) -> None:
+    (tmp_path / "site.json").write_text('{"site": "plum", "declared_users": 10}')
+    status = read_status(tmp_path)
+    assert (status.site, status.federation, status.epoch) == ("plum", None, None)
+
+
+def test_runs_data_and_ledger_are_told(seat: Seat, capsys: pytest.CaptureFixture[str]) -> None:
+    seat.join()
+    status = read_status(seat.found.sites[OWN])
+    assert status.open_runs == (RUN.hex(),)
+    assert status.ledger_entries == len(seat.ledger())
+    assert status.data is not None
+    assert (status.data.ok, status.data.source, status.data.users) == (True, "parquet", 6)
+    assert "6 users" in told(capsys, "status", str(seat.found.sites[OWN]))
+    seat.finish()
+    assert read_status(seat.found.sites[OWN]).open_runs == ()
+
+
+def test_data_that_cannot_be_read_are_told_once_with_the_code(seat: Seat) -> None:
+    (seat.found.sites[OWN] / "events.parquet").write_bytes(b"")
+    (seat.found.sites[OWN] / "data.toml").write_text("events = 1\n")
+    assert seat.refused(OWN, "join", seat.announcement()) == "site/data"
+    first = read_status(seat.found.sites[OWN]).data
+    assert first is not None
+    assert (first.ok, first.code) == (False, "data/settings")
+    seat.now += 60
+    assert seat.refused(OWN, "join", seat.announcement()) == "site/data"
+    assert read_status(seat.found.sites[OWN]).data == first, "since when it has been so"
+
+
+def test_an_agent_is_seen_by_its_lock(seat: Seat) -> None:
+    folder = seat.found.sites[OWN]
+    descriptor = os.open(folder / AGENT_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    assert not read_status(folder).running
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert read_status(folder).running
+    os.close(descriptor)
+    assert not read_status(folder).running
+
+
+def test_looking_changes_nothing(seat: Seat, capsys: pytest.CaptureFixture[str]) -> None:
+    seat.join()
+    folder = seat.found.sites[OWN]
+
+    def contents() -> dict[str, str]:
+        files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    before = contents()
+    for command in (("status",), ("data", "check"), ("model", "list")):
+        told(capsys, *command, str(folder))
+    assert contents() == before
+
+
+def test_data_are_counted_for_the_operator(seat: Seat, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = seat.found.sites[OWN]
+    rows = pl.DataFrame({"user_id": ["u", "u", "v"], "item_id": ["i00", "nothing", "i21"]})
+    (folder / "more").mkdir()
+    rows.write_csv(folder / "more" / "a.csv")
+    (folder / "data.toml").write_text('[events]\nfiles = ["more/*.csv"]\n')
+    looked = document(capsys, "data", "check", str(folder))
+    assert looked == {"source": "csv", "users": 2, "events": 3, "left_out": {}}
+    read = document(capsys, "data", "refresh", str(folder))
+    assert (read["users"], read["events"], read["pairs"], read["unknown_items"]) == (2, 3, 2, 1)
+    rows[:1].write_csv(folder / "more" / "b.csv")
+    assert document(capsys, "data", "refresh", str(folder))["events"] == 4
+    health = read_status(folder).data
+    assert health is not None
+    assert health.events == 4
+
+
+@pytest.mark.parametrize("command", ["status", "data check", "data refresh", "model list"])
+def test_a_folder_that_is_no_sites_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    status = commandline.main(["site", *command.split(), str(tmp_path), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert (status, found["error"]["code"]) == (2, "site/folder")
+
+
+def test_there_is_no_release_before_the_first(
+    seat: Seat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(seat.found.sites[OWN])
+    assert document(capsys, "model", "list", folder) == {"releases": []}
+    assert "none received" in told(capsys, "model", "list", folder)

@@ -1,0 +1,76 @@
+"""`recommons compare`: whole runs of several plans, one table, one picture."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from recommons.common.errors import InvalidInput
+from recommons.simulations.comparison import contenders
+from recommons.simulations.comparison_picture import draw
+from recommons.simulations.comparison_point import Point
+
+COMMAND = [sys.executable, "-m", "recommons.common.commandline", "compare"]
+
+
+@pytest.fixture(scope="module")
+def compared(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("compare")
+    towers = 'model = "two-tower"\nsites = 3\ndim = 3\n[settings]\nsteps = 1\nwarm = "content"\n'
+    (folder / "towers.toml").write_text(towers)
+    (folder / "small.toml").write_text('model = "als"\nsites = 3\ndim = 2\n')
+    done = subprocess.run(
+        [
+            *(*COMMAND, str(folder / "small.toml"), str(folder / "towers.toml")),
+            *("--data", str(tiny_data), "--epsilons", "2,inf", "--json"),
+            *("--output", str(folder / "out")),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "printed.json").write_text(done.stdout)
+    return folder
+
+
+def test_every_plan_is_run_at_every_epsilon(compared: Path) -> None:
+    document = json.loads((compared / "printed.json").read_text())
+    assert document == json.loads((compared / "out" / "comparison.json").read_text())
+    found = [(point["name"], point["epsilon"]) for point in document["results"]]
+    assert found == [("small", "2"), ("small", "inf"), ("towers", "2"), ("towers", "inf")]
+    for point in document["results"]:
+        assert 0 <= point["served"] <= 1
+        assert point["bytes_up"] > 0
+        assert point["training_seconds"] > 0
+    rounds = {point["name"]: point["rounds"] for point in document["results"]}
+    assert rounds == {"small": 3, "towers": 2}
+
+
+def test_the_picture_names_every_plan_and_every_figure(compared: Path) -> None:
+    path = compared / "out" / "comparison.svg"
+    assert ElementTree.parse(path).getroot().tag.endswith("svg")  # noqa: S314 - our own file
+    text = path.read_text()
+    for words in ("small", "towers", "ε=2", "ε=inf", "Sent by a site", "recall@20"):
+        assert words in text
+
+
+def test_the_same_points_draw_the_same_picture(compared: Path) -> None:
+    document = json.loads((compared / "printed.json").read_text())
+    points = [Point(**point) for point in document["results"]]
+    assert draw(points, "recall@20") == draw(points, "recall@20")
+    assert draw(points, "recall@20") == (compared / "out" / "comparison.svg").read_text()
+
+
+def test_a_models_name_stands_for_its_defaults(tmp_path: Path) -> None:
+    found = contenders(["als", "two-tower"])
+    assert [(c.name, c.plan) for c in found] == [("als", None), ("two-tower", None)]
+    plan = tmp_path / "als.toml"
+    plan.write_text('model = "ease"\n')
+    with pytest.raises(InvalidInput, match="no two of one name"):
+        contenders(["als", str(plan)])
+    with pytest.raises(InvalidInput, match="magic"):
+        contenders(["magic"])
