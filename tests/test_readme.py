@@ -101,7 +101,7 @@ def test_a_recommend_command_runs(
     printed = capsys.readouterr().out
     if "--output" in words:
         table = pl.read_parquet(place / words[words.index("--output") + 1])
-        assert table.columns == ["user_id", "item_id", "rank", "score"]
+        assert table.columns == ["user_id", "item_id", "rank", "score", "basis"]
         assert table["user_id"].str.starts_with("new-u").all()
         assert table["rank"].max() == int(words[words.index("-k") + 1])
     else:

@@ -46,7 +46,7 @@ class Extent:
 FULL = Extent(
     catalogues=(1_000, 10_000, 100_000), users=200, batches=(10, 100, 1_000), items=100_000
 )
-QUICK = Extent(catalogues=(200, 1_000), users=20, batches=(5, 20), items=500)
+QUICK = Extent(catalogues=(200,), users=20, batches=(5,), items=500)
 
 
 @dataclass(frozen=True, kw_only=True)

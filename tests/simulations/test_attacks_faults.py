@@ -311,29 +311,31 @@ def test_attempts_that_come_to_nothing_are_limited(stage: Stage) -> None:
     assert set(answers[4:]) == {"site/budget"}
 
 
-def joined(stage: Stage, monkeypatch: pytest.MonkeyPatch, answers: dict[int, bytes]) -> object:
+def joined(stage: Stage, answers: dict[int, bytes]) -> object:
     """The cohort as the coordinator sees it when these nodes answer ``join``."""
-    grid: Any = type("Nodes", (), {"get_node_ids": lambda self: list(answers)})()
-    said = {node: Answer(body=body) for node, body in answers.items()}
-    monkeypatch.setattr(cohort, "exchange", lambda *_args, **_options: said)
-    return cohort.join_cohort(grid, stage.found.coordinator, 1.0).nodes
+
+    class Nodes:
+        def nodes(self) -> list[int]:
+            return list(answers)
+
+        def exchange(self, *_args: object, **_options: object) -> dict[int, Answer]:
+            return {node: Answer(body=body) for node, body in answers.items()}
+
+    line: Any = Nodes()
+    return cohort.join_cohort(line, stage.found.coordinator, 1.0).nodes
 
 
-def test_a_node_does_not_take_another_sites_seat(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_node_does_not_take_another_sites_seat(stage: Stage) -> None:
     answers = {k: stage.ask(site, "join", stage.announcement()) for k, site in enumerate(SITES)}
     impostor = {99: b'{"head":"","seq":-1,"site":"site-0"}'}
-    assert joined(stage, monkeypatch, answers | impostor) == {s: k for k, s in enumerate(SITES)}
+    assert joined(stage, answers | impostor) == {s: k for k, s in enumerate(SITES)}
 
 
 @pytest.mark.parametrize("garbage", [b"", b"[" * 100_000, b"\xff"])
-def test_one_nodes_garbage_does_not_end_the_run_for_all(
-    garbage: bytes, stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_nodes_garbage_does_not_end_the_run_for_all(garbage: bytes, stage: Stage) -> None:
     answers = {k: stage.ask(site, "join", stage.announcement()) for k, site in enumerate(SITES)}
     try:
-        nodes = joined(stage, monkeypatch, answers | {99: garbage})
+        nodes = joined(stage, answers | {99: garbage})
     except (RecommonsError, RecursionError) as error:
         raise AssertionError(type(error).__name__) from None
     assert nodes == {site: k for k, site in enumerate(SITES)}

@@ -114,7 +114,7 @@ def test_a_token_that_another_has_used_is_of_no_use(
 ) -> None:
     token = federation.let_in("plum")
     capsys.readouterr()
-    assert main(["site", "join", token, str(federation.site("thief")), "--users", "9", "-y"]) == 1
+    assert federation.join(token, "thief", "--no-wait") == 1
     assert code(capsys) == "enrolment/token-used"
     assert not (federation.site("thief") / "federation.json").exists()
 
@@ -122,7 +122,7 @@ def test_a_token_that_another_has_used_is_of_no_use(
 def test_an_expired_token_is_refused(
     federation: Federation, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert federation.join(federation.invite("plum", 0), "plum") == 1
+    assert federation.join(federation.invite("plum", 0), "plum", "--no-wait") == 1
     assert code(capsys) == "enrolment/expired"
     assert not federation.site("plum").exists()
 
@@ -144,7 +144,7 @@ def test_a_desk_that_is_not_the_invitations_is_told_nothing(
 ) -> None:
     token = Invitation.from_text(federation.invite("plum"))
     altered = replace(token, **change).to_text()  # type: ignore[arg-type]
-    assert federation.join(altered, "plum") == 1
+    assert federation.join(altered, "plum", "--no-wait") == 1
     assert code(capsys) == expected
     assert not federation.site("plum").exists()
 
@@ -162,7 +162,7 @@ def test_an_authority_that_did_not_sign_the_desks_certificate_is_not_enough(
     thread.join()
     home = CoordinatorHome.open(federation.folder)
     federation.serve(desk_server(home, federation.office.book, desk_tls(home)))
-    assert federation.join(token, "plum") == 1
+    assert federation.join(token, "plum", "--no-wait") == 1
     assert code(capsys) == "enrolment/authority"
     assert not federation.site("plum").exists()
 
