@@ -60,7 +60,7 @@ def carry_out(grid: Grid, context: Context) -> None:
         asked = stop_asked(folder.folder)
         return asked is not None and asked.now
 
-    with attended(folder.folder), closing(Wakeups.of_app()) as wakeups:
+    with attended(folder.folder, context.run_id), closing(Wakeups.of_app()) as wakeups:
         train(
             Line.of(grid, wakeups, hurried),
             folder,

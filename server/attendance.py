@@ -3,7 +3,7 @@
 | file of the run's folder | holds |
 |---|---|
 | `lock` | is held by the process that carries out the run, for as long as it lives |
-| `process.json` | how the last process ended |
+| `process.json` | the process and Flower's run it is in; once it has left, how it ended |
 | `progress.json` | the last step, replaced whole |
 | `progress.jsonl` | every step, one a line |
 | `options.json` | deadlines |
@@ -32,6 +32,7 @@ __all__ = [
     "RunOptions",
     "attended",
     "is_attended",
+    "killed_in",
     "last_end",
     "last_progress",
 ]
@@ -65,8 +66,12 @@ class RunOptions:
 
 
 @contextmanager
-def attended(run: Path) -> Iterator[None]:
+def attended(run: Path, flower_run: int | None = None) -> Iterator[None]:
     """Be the process that carries out the run; how it ended is left behind.
+
+    Args:
+        run: The run's folder.
+        flower_run: Flower's id of the run in which it is carried out.
 
     Raises:
         RecommonsError: ``run/ledger-busy``: another process does.
@@ -75,7 +80,7 @@ def attended(run: Path) -> Iterator[None]:
     try:
         if not _locked(descriptor):
             raise RecommonsError("run/ledger-busy", f"another process carries out {run.name}")
-        _replace(run / _PROCESS, {"pid": os.getpid(), "began": now()})
+        _replace(run / _PROCESS, {"pid": os.getpid(), "began": now(), "flower": flower_run})
         code, message = "run/fault", ""
         try:
             yield
@@ -116,6 +121,13 @@ def is_attended(run: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def killed_in(run: Path) -> int | None:
+    """Flower's run whose process ended without a word; None where it lives or has said why."""
+    flower_run = _read(run / _PROCESS).get("flower")
+    # Looked at afterwards: a process that begins meanwhile is another one, in a later run.
+    return flower_run if isinstance(flower_run, int) and not is_attended(run) else None
 
 
 @dataclass(frozen=True, kw_only=True)

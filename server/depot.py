@@ -57,8 +57,12 @@ class Depot:
         self._path("down", message_id).unlink(missing_ok=True)
 
     def answer(self, message_id: str, parcel: bytes) -> None:
-        """Lay the reply to a request ready for the app."""
-        self._write(self._path("up", message_id), parcel)
+        """Lay the reply to a request ready for the app, if it still waits.
+
+        Nobody would take a late one: sites could fill the disk with them.
+        """
+        if self._path("down", message_id).exists():
+            self._write(self._path("up", message_id), parcel)
 
     def answered(self, message_id: str) -> bytes | None:
         """Take the reply to a request; it is gone from here then."""

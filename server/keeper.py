@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from recommons.common.errors import RecommonsError
+from recommons.server.attendance import killed_in
 from recommons.server.control import Control
 from recommons.server.home import CoordinatorHome
 from recommons.server.runs import RUNS, flower_runs, note_flower_run
@@ -84,9 +85,13 @@ class Keeper:
                 continue
             path = self.home.folder / RUNS / name
             with Control(self.home) as control:
-                # Flower notices a dead app only some time after; two apps must not go on at once.
-                if not control.run_state(flower_runs(path)[-1]).over:
-                    continue
+                flower_run = flower_runs(path)[-1]
+                if not control.run_state(flower_run).over:
+                    # Its app may be about to begin; one that has begun and died is ended here, as
+                    # Flower itself notices that a minute later.
+                    if killed_in(path) != flower_run:
+                        continue
+                    control.stop_run(flower_run)
                 start_run(control, path)
             tries = self._tries[name] = self._tries.get(name, 0) + 1
             self._due[name] = time.monotonic() + min(self.longest_pause, 5.0 * 2.0**tries)

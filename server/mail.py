@@ -4,7 +4,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from flwr.app import Message
+from flwr.app import Message, RecordDict
 from flwr.app.message import remove_content_from_message
 from flwr.common.serde import message_from_proto, message_to_proto
 from flwr.proto.message_pb2 import ObjectTree
@@ -140,6 +140,9 @@ def _message(parcel: bytes) -> Message | None:
     try:
         contents = {get_object_id(content): content for content in unpack_parcel(parcel)}
         found = inflate_object_from_contents(next(reversed(contents)), contents)
-    except (ValueError, KeyError, TypeError, StopIteration):
+    except Exception:  # noqa: BLE001 - one site's garbage, whatever Flower makes of it, ends no run
         return None
-    return found if isinstance(found, Message) else None
+    if not isinstance(found, Message):
+        return None
+    readable = found.has_error() or isinstance(found.content, RecordDict)
+    return found if readable else None

@@ -19,9 +19,9 @@ from recommons.client.site import Site
 from recommons.common.epochs import Epoch, accept_epoch, approve
 from recommons.common.federation import Federation
 from recommons.common.hashing import canonical_json
+from recommons.common.heads import COORDINATOR
 from recommons.common.peers import fingerprint, readable
 from recommons.common.policy import PeersPolicy
-from recommons.common.secagg.roster import Roster
 from recommons.common.succession import heir
 
 __all__ = [
@@ -162,9 +162,9 @@ class _Change:
     what: str
 
 
-def changes(old: Roster, epoch: Epoch, verified: PeersPolicy) -> list[str]:
+def changes(pinned: Federation, epoch: Epoch, verified: PeersPolicy) -> list[str]:
     """What an epoch changes, a line each, for the operator who is asked for a word on it."""
-    new, found = epoch.roster, []
+    old, new, found = pinned.roster, epoch.roster, []
     for site in old.keys:
         if site not in new.keys:
             found.append(_Change(site, "leaves"))
@@ -177,4 +177,7 @@ def changes(old: Roster, epoch: Epoch, verified: PeersPolicy) -> list[str]:
             said = "signed by its earlier key" if own_word else "NOT signed by its earlier key"
             seen = ", verified" if site in verified.verified and own_word else ""
             found.append(_Change(site, f"has another key, {said}{seen}, fingerprint {print_}"))
+    if epoch.coordinator_key != pinned.coordinator_key:
+        print_ = readable(fingerprint(epoch.coordinator_key))
+        found.append(_Change(COORDINATOR, f"signs plans with another key, fingerprint {print_}"))
     return [f"{change.site}: {change.what}" for change in found]

@@ -17,7 +17,7 @@ from recommons.client.membership.folder import JoiningFolder
 from recommons.client.site import Site, SiteConfig
 from recommons.common.enrolment import Application, Offer, Standing
 from recommons.common.epochs import Epoch, first_pin
-from recommons.common.errors import RecommonsError, Refusal
+from recommons.common.errors import InvalidInput, RecommonsError, Refusal
 from recommons.common.federation import Federation
 from recommons.common.peers import fingerprint
 from recommons.common.policy import Policy
@@ -72,16 +72,23 @@ def proposed_policy(joining: Joining, own: Path | None) -> tuple[bytes, Policy, 
         The file, the policy it holds, and where it comes from.
 
     Raises:
-        InvalidInput: ``policy/invalid``.
+        InvalidInput: ``policy/invalid``; ``enrolment/folder``: the folder holds another policy than
+            the one named, and would keep it.
     """
     present = joining.folder.policy()
     if own is not None:
         data, source = own.read_bytes(), str(own)
+        if present not in (None, data):
+            raise InvalidInput("enrolment/folder", f"the folder has another policy than {own}")
     elif present is not None:
         data, source = present, "this folder's policy.toml"
     else:
         data, source = joining.offer.policy.encode(), "the federation's proposal"
-    return data, policy_from_toml(data), source
+    policy = policy_from_toml(data)
+    if own is None and present is None and policy.peers.verified:
+        # Only the site's own operator can have compared keys; a proposal could name invented peers.
+        raise InvalidInput("policy/invalid", "the federation's proposal names verified peers")
+    return data, policy, source
 
 
 def await_decision(

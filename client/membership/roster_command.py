@@ -24,7 +24,8 @@ __all__ = ["accept_roster", "approve_roster", "show_rosters"]
 def show_rosters(folder: Path, *, as_json: bool) -> None:
     """Print what is pinned and what waits, with what each epoch changes."""
     with Site.open(folder) as site:
-        pinned, rules = site.federation.roster, site.policy
+        federation, rules = site.federation, site.policy
+    pinned = federation.roster
     waiting = [epoch for epoch in waiting_epochs(folder) if epoch.roster.epoch > pinned.epoch]
     rows = [
         {
@@ -32,7 +33,7 @@ def show_rosters(folder: Path, *, as_json: bool) -> None:
             "roster": epoch.roster.hash.hex(),
             "approvals": sorted(epoch.approvals),
             "majority": majority_of(pinned),
-            "changes": changes(pinned, epoch, rules.peers),
+            "changes": changes(federation, epoch, rules.peers),
         }
         for epoch in waiting
     ]
@@ -45,7 +46,7 @@ def show_rosters(folder: Path, *, as_json: bool) -> None:
             f"waits:  epoch {epoch.roster.epoch}, approved by {len(epoch.approvals)} "
             f"(majority of the pinned: {row['majority']})"
         )
-        for line in changes(pinned, epoch, rules.peers):
+        for line in changes(federation, epoch, rules.peers):
             typer.echo(f"        {line}")
 
 
@@ -61,7 +62,7 @@ def accept_roster(file: Path | None, folder: Path, *, yes: bool, now: bool, as_j
     """
     epoch = _epoch(file, folder)
     with Site.open(folder) as site:
-        told = changes(site.federation.roster, epoch, site.policy.peers)
+        told = changes(site.federation, epoch, site.policy.peers)
         later = is_busy(site) and not now
         try:
             if not (later and yes):

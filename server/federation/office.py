@@ -204,7 +204,7 @@ class Office:
         with self.book.act() as act:
             sites = roster_sites(self.book.epoch(act))
             sites.pop(site, None)
-            epoch = self._next(act, tuple(sites.values()), key, self.coordinator_key)
+            epoch = self._next(act, tuple(sites.values()), key)
         publish(self.home, self.book)
         return epoch
 
@@ -274,7 +274,7 @@ class Office:
             if key is None:
                 raise InvalidInput("federation/no-request", f"the roster changed under {site}")
             sites[site] = entry
-            epoch = self._next(act, tuple(sites.values()), key, self.coordinator_key)
+            epoch = self._next(act, tuple(sites.values()), key)
         self._certify(act, site, application.node_request.encode(), now)
         self.book.decide(act, asked[0].name, "approved")
         return epoch
@@ -297,7 +297,7 @@ class Office:
                 if fingerprint(statement.new) != shown:
                     break
                 sites[site] = RosterSite(site=site, name=entry.name, public_key=statement.new)
-                return self._next(act, tuple(sites.values()), key, self.coordinator_key)
+                return self._next(act, tuple(sites.values()), key)
         raise InvalidInput("federation/no-request", f"no request of {site!r} waits")
 
     def _certify(self, act: Connection, site: str, request: bytes, now: datetime) -> None:
@@ -309,16 +309,21 @@ class Office:
         act: Connection,
         sites: Sequence[RosterSite],
         key: SigningIdentity,
-        coordinator_key: bytes,
+        appointed: bytes | None = None,
     ) -> Epoch:
+        """Sign the next epoch; the coordinator stays the present one's unless another is appointed.
+
+        That is the book's word, not the file's: a rotation may have been cut off between the two.
+        """
         present = self.book.epoch(act)
+        kept = self.coordinator_key if present is None else present.coordinator_key
         roster = Roster(
             federation=self.federation,
             epoch=1 if present is None else present.roster.epoch + 1,
             sites=tuple(sorted(sites, key=lambda entry: entry.site)),
         )
         statements = _behind(roster, self.book.successions(act))
-        epoch = Epoch.sign(roster, key, coordinator_key, statements)
+        epoch = Epoch.sign(roster, key, kept if appointed is None else appointed, statements)
         self.book.add_epoch(act, epoch)
         return epoch
 

@@ -33,10 +33,11 @@ def test_a_parcel_of_too_many_objects_is_refused() -> None:
 def test_requests_and_replies_do_not_mix_and_a_reply_is_taken_once(tmp_path: Path) -> None:
     depot = Depot(tmp_path)
     depot.send(ONE, b"request")
+    depot.send(TWO, b"another")
     depot.answer(ONE, b"reply")
     depot.answer(TWO, b"other")
     assert depot.sent(ONE) == b"request"
-    assert depot.sent(TWO) is None
+    assert depot.sent(TWO) == b"another"
     assert depot.answered(ONE) == b"reply"
     assert depot.answered(ONE) is None
     depot.withdraw(ONE)
@@ -44,6 +45,15 @@ def test_requests_and_replies_do_not_mix_and_a_reply_is_taken_once(tmp_path: Pat
     assert depot.sent(ONE) is None
     assert depot.answered(TWO) == b"other"
     assert (tmp_path / "down").stat().st_mode & 0o077 == 0
+
+
+def test_a_reply_that_nobody_waits_for_takes_no_room(tmp_path: Path) -> None:
+    depot = Depot(tmp_path)
+    depot.answer(ONE, b"unasked")
+    depot.send(TWO, b"request")
+    depot.withdraw(TWO)
+    depot.answer(TWO, b"late")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("name", ["", "..", "../" + ONE, ONE[:-1], ONE.upper(), ONE + "/x"])

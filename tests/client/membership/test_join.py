@@ -194,6 +194,32 @@ def test_the_operators_own_policy_and_settings_stay_as_they_are(federation: Fede
         assert site.policy.budget.epsilon == 2.0
 
 
+def test_a_policy_that_is_named_is_in_force_or_the_site_does_not_join(
+    federation: Federation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token, policy = federation.invite("plum"), federation.folder / "policy.toml"
+    assert federation.join(token, "plum", "--no-wait") == 1  # the proposal is in the folder now
+    strict = tmp_path / "strict.toml"
+    strict.write_text(policy.read_text().replace("epsilon = 8.0", "epsilon = 2.0"))
+    capsys.readouterr()
+    assert federation.join(token, "plum", "--no-wait", "--policy", str(strict)) == 2
+    assert code(capsys) == "enrolment/folder"
+    (federation.site("plum") / "policy.toml").unlink()
+    assert federation.join(token, "plum", "--no-wait", "--policy", str(strict)) == 1
+    assert (federation.site("plum") / "policy.toml").read_text() == strict.read_text()
+
+
+def test_a_proposed_policy_verifies_nobody(
+    federation: Federation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = federation.folder / "policy.toml"
+    table = "[peers.verified]\n"
+    policy.write_text(policy.read_text().replace(table, f'{table}cherry = "{"1" * 40}"\n'))
+    assert federation.join(federation.invite("plum"), "plum", "--no-wait") == 2
+    assert code(capsys) == "policy/invalid"
+    assert not federation.site("plum").exists()
+
+
 def test_a_member_whose_certificate_is_lost_gets_another_and_may_take_a_new_node_key(
     federation: Federation,
 ) -> None:

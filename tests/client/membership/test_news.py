@@ -93,6 +93,19 @@ def test_an_epoch_that_waits_is_shown_with_what_it_changes(
     assert [epoch.roster.epoch for epoch in waiting_epochs(federation.site("a"))] == [2]
 
 
+def test_an_epoch_that_appoints_another_coordinator_says_so(
+    federation: Federation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    federation.let_in("a")
+    federation.office.appoint(lambda: federation.key)
+    hear(federation, "a")
+    capsys.readouterr()
+    assert main(["site", "roster", "list", str(federation.site("a"))]) == 0
+    key = readable(fingerprint(federation.office.coordinator_key))
+    shown = capsys.readouterr().out
+    assert f"coordinator: signs plans with another key, fingerprint {key}" in shown
+
+
 def test_no_epoch_is_pinned_by_itself_while_a_run_is_open(
     federation: Federation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

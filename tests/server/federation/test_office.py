@@ -221,6 +221,23 @@ def test_a_coordinators_key_is_the_appointed_one_however_rotation_ends(
     assert founded.office.coordinator_key == pinned(founded).coordinator_key != before
 
 
+def test_the_roster_after_a_rotation_that_was_cut_off_does_not_take_it_back(
+    founded: Founded, plum: Applicant, cherry: Applicant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    founded.let_in(plum)
+    before = founded.office.coordinator_key
+
+    def killed(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(office_module, "publish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            founded.office.appoint(founded.key)
+    founded.let_in(cherry)
+    assert founded.office.coordinator_key == pinned(founded).coordinator_key != before
+
+
 def test_before_there_is_a_roster_the_coordinators_key_is_simply_another(
     founded: Founded, plum: Applicant
 ) -> None:
