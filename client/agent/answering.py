@@ -96,18 +96,22 @@ class Answering:
             raise LinkError("agent/message", "not a message in one parcel")
         try:
             parcel = self.link.download(run_id, message_id)
+        except (ObjectPullError, ObjectUnavailableError) as error:
+            raise LinkError("agent/message", "the message is not there any more") from error
+        try:
             # Known by their hashes: what is not the announced message is not found among them.
             contents = {get_object_id(content): content for content in unpack_parcel(parcel)}
             message = inflate_object_from_contents(message_id, contents)
-        except (ObjectPullError, ObjectUnavailableError) as error:
-            raise LinkError("agent/message", "the message is not there any more") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise LinkError("agent/message", "a message could not be put together") from error
+        except Exception as error:  # noqa: BLE001 - whatever Flower makes of garbage, the agent goes on
+            kind = type(error).__name__
+            raise LinkError("agent/message", f"it could not be put together: {kind}") from None
         if not isinstance(message, Message) or not message.has_content():
             raise LinkError("agent/message", "not a message with content")
         message.metadata.__dict__["_message_id"] = message_id
         if message.metadata.run_id != run_id or message.metadata.dst_node_id != self.node_id:
             raise LinkError("agent/message", "a message for another run or node")
+        if message.metadata.message_type != metadata.message_type:
+            raise LinkError("agent/message", "announced as another type")
         return message, len(parcel)
 
     def _refusal(self, metadata: Metadata) -> str | None:

@@ -25,7 +25,7 @@ Mask = tuple[bytes, int]
 # call on a smaller one costs too much beside its work.
 _CHUNK = 1 << 17
 # Threads hand the interpreter's lock over after every call, so theirs are longer.
-_LONG_CHUNK = 1 << 18
+_LONG_CHUNK = 1 << 19
 _BLOCK = 16
 _CACHE_LINE = 64
 # So many streams go over a chunk while it is in the cache.

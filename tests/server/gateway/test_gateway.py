@@ -362,6 +362,7 @@ def test_a_site_answers_only_what_was_delivered_to_it_in_its_own_name(door: Door
 
 def test_a_site_uploads_only_what_its_own_reply_calls_for(door: Door) -> None:
     plum, pear = door.admit("plum"), door.admit("pear")
+    door.depot.send(ASKED, b"request")
     deliver(door, plum, PLUM)
     door.upstream.asked.clear()
     announced = call(door, plum, PUSH, reply(PLUM).SerializeToString())
@@ -433,6 +434,7 @@ def test_a_site_that_waits_hears_at_once_when_there_is_a_message(door: Door) -> 
 
 def test_the_app_is_nudged_when_a_reply_is_there(door: Door) -> None:
     plum = door.admit("plum")
+    door.depot.send(ASKED, b"request")
     deliver(door, plum, PLUM)
     announced = call(door, plum, PUSH, reply(PLUM).SerializeToString())
     session = PushMessagesResponse.FromString(announced.content).session_id
