@@ -4,7 +4,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from recommons.client.durably import create_durably
+from recommons.common.durably import create_durably
 from recommons.common.errors import InvalidInput
 from recommons.common.secagg.identity import SigningIdentity
 

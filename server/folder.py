@@ -31,12 +31,12 @@ from safetensors.numpy import load_file, save
 
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.catalogue_document import catalogue_from_bytes
+from recommons.common.durably import write_durably
 from recommons.common.errors import InvalidInput
 from recommons.common.federation import Federation
 from recommons.common.hashing import digest
 from recommons.common.plan import Plan
 from recommons.common.secagg.identity import SigningIdentity
-from recommons.server.durably import write_durably
 
 __all__ = ["CoordinatorFolder"]
 

@@ -29,9 +29,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from recommons.common.checks import describe_validation
+from recommons.common.durably import write_durably
 from recommons.common.errors import InvalidInput
 from recommons.server.authority import Authority, Credentials, key_fingerprint
-from recommons.server.durably import write_durably
 from recommons.server.gateway.members import read_members, write_members
 
 __all__ = ["CoordinatorHome", "CoordinatorSettings"]

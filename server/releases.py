@@ -11,6 +11,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from recommons.common.durably import write_durably
 from recommons.common.errors import InvalidInput
 from recommons.common.hashing import digest
 from recommons.common.models.interface import ModelRelease
@@ -23,7 +24,6 @@ from recommons.common.published import (
     check_history,
     release_name,
 )
-from recommons.server.durably import write_durably
 from recommons.server.folder import CoordinatorFolder
 
 __all__ = ["RELEASES", "ReleaseShelf", "model_digest"]

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recommons.common.data.catalogue_document import catalogue_to_bytes
+from recommons.common.durably import write_durably
 from recommons.common.errors import InvalidInput
 from recommons.common.federation import Federation
 from recommons.common.plan import Plan
 from recommons.common.secagg.identity import SigningIdentity
 from recommons.server.attendance import RunOptions
-from recommons.server.durably import write_durably
 from recommons.server.folder import CoordinatorFolder
 from recommons.server.plan_file import PlannedRun
 from recommons.server.planning import make_plan, specs_for

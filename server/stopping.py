@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from recommons.server.durably import write_durably
+from recommons.common.durably import write_durably
 
 __all__ = ["StopRequest", "ask_to_stop", "stop_asked", "take_back"]
 

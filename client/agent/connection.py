@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from recommons.client.durably import write_durably
 from recommons.common.checks import describe_validation
+from recommons.common.durably import write_durably
 from recommons.common.errors import InvalidInput
 
 __all__ = ["CONNECTION", "Connection"]

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from recommons.client.durably import create_durably
+from recommons.common.durably import create_durably
 from recommons.common.errors import InvalidInput
 
 __all__ = ["AUTHORITY", "CERTIFICATE", "KEY", "create_node_key", "read_node_key", "tls_context"]

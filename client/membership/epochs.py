@@ -11,11 +11,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from recommons.client.durably import write_durably
 from recommons.client.keys import next_public_key
 from recommons.client.membership.peers import carry_over
 from recommons.client.records.acceptance import note_acceptance
 from recommons.client.site import Site
+from recommons.common.durably import write_durably
 from recommons.common.epochs import Epoch, accept_epoch, approve
 from recommons.common.federation import Federation
 from recommons.common.hashing import canonical_json

@@ -24,9 +24,9 @@ from recommons.client.agent.credentials import (
     read_node_key,
     signing_request,
 )
-from recommons.client.durably import write_durably
 from recommons.client.keys import create_key, read_key
 from recommons.client.site import SiteConfig
+from recommons.common.durably import write_durably
 from recommons.common.enrolment import Application
 from recommons.common.errors import InvalidInput, Refusal
 from recommons.common.federation import Federation

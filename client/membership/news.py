@@ -15,7 +15,6 @@ from cryptography import x509
 
 from recommons.client.agent.credentials import CERTIFICATE, read_node_key, signing_request
 from recommons.client.agent.logs import event
-from recommons.client.durably import write_durably
 from recommons.client.membership.epochs import (
     has_word,
     is_busy,
@@ -27,6 +26,7 @@ from recommons.client.membership.epochs import (
 )
 from recommons.client.membership.rotation import statement
 from recommons.client.site import Site
+from recommons.common.durably import write_durably
 from recommons.common.errors import InvalidInput, RecommonsError, Refusal
 from recommons.common.news import NEWS, News, Report
 

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from recommons.client.durably import write_durably
 from recommons.client.site import Site
+from recommons.common.durably import write_durably
 from recommons.common.epochs import Epoch
 from recommons.common.errors import InvalidInput, Refusal
 from recommons.common.peers import carried_over, fingerprint, readable

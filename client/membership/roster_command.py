@@ -5,7 +5,6 @@ from pathlib import Path
 
 import typer
 
-from recommons.client.durably import write_durably
 from recommons.client.membership.epochs import (
     changes,
     is_busy,
@@ -15,6 +14,7 @@ from recommons.client.membership.epochs import (
     waiting_epochs,
 )
 from recommons.client.site import Site
+from recommons.common.durably import write_durably
 from recommons.common.epochs import Epoch, approve, majority_of
 from recommons.common.errors import InvalidInput, Refusal
 

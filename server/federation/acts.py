@@ -12,11 +12,11 @@ from pathlib import Path
 
 import typer
 
+from recommons.common.durably import write_durably
 from recommons.common.errors import InvalidInput
 from recommons.common.peers import fingerprint, readable
 from recommons.common.sealing import LEAST_PASSPHRASE, SEAL_BYTES, seal
 from recommons.common.secagg.identity import SigningIdentity, is_identifier
-from recommons.server.durably import write_durably
 from recommons.server.federation.founding import found
 from recommons.server.federation.office import FederationKey, Office, Request
 from recommons.server.federation.publishing import publish

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes
 
+from recommons.common.durably import write_durably
 from recommons.common.errors import InvalidInput
 from recommons.common.peers import fingerprint
 from recommons.common.policy import Policy
 from recommons.common.policy_file import policy_to_toml
 from recommons.common.sealing import LEAST_PASSPHRASE
 from recommons.common.secagg.identity import SigningIdentity, is_identifier
-from recommons.server.durably import write_durably
 from recommons.server.federation.book import Book
 from recommons.server.federation.sealed_key import create_federation_key
 from recommons.server.home import CoordinatorHome, CoordinatorSettings

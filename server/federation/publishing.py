@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from recommons.common.durably import write_durably
 from recommons.common.federation import Federation
 from recommons.common.secagg.identity import SigningIdentity
-from recommons.server.durably import write_durably
 from recommons.server.federation.book import Admission, Book
 from recommons.server.federation.founding import COORDINATOR_KEY
 from recommons.server.federation.sealed_key import read_public_key

@@ -5,10 +5,10 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from recommons.common.durably import write_durably
 from recommons.common.errors import InvalidInput
 from recommons.common.sealing import SEAL_BYTES, seal, unseal
 from recommons.common.secagg.identity import PUBLIC_KEY_BYTES, SigningIdentity
-from recommons.server.durably import write_durably
 
 __all__ = [
     "KEY",

@@ -9,9 +9,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from recommons.common.durably import write_durably
 from recommons.common.errors import InvalidInput
 from recommons.server.authority import key_fingerprint, site_of
-from recommons.server.durably import write_durably
 from recommons.server.gateway.denial import Denial
 
 __all__ = ["Member", "Members", "write_members"]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from recommons.common import durably
 from recommons.common.errors import RecommonsError
-from recommons.server import durably
 from recommons.server import folder as server_folder
 from recommons.server import ledger as server_ledger
 from recommons.server.cohort import Cohort

@@ -1,4 +1,4 @@
-"""Writing a site's file so that it is there whole, or as it was, whenever the power goes."""
+"""Writing a file so that it is there whole, or as it was, whenever the power goes."""
 
 import os
 import secrets
@@ -8,7 +8,10 @@ __all__ = ["create_durably", "write_durably"]
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file, readable by its owner alone; on the disk when this returns."""
+    """Replace a file, readable by its owner alone; on the disk when this returns.
+
+    Several processes may write one file at once: the last to be done wins, and none is torn.
+    """
     temporary = _written(path, data)
     try:
         temporary.replace(path)
