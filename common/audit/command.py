@@ -15,6 +15,7 @@ import typer
 from recommons.common.audit.audit import audit
 from recommons.common.audit.files import read_sources, read_trust
 from recommons.common.audit.findings import Findings
+from recommons.common.audit.readings import other_accountants
 from recommons.common.audit.signatures import Mapper
 from recommons.common.audit.words import summary_lines
 from recommons.common.errors import InvalidInput
@@ -28,7 +29,13 @@ _MOST_PROCESSES = 8
 
 
 def run_audit(
-    paths: Sequence[Path], *, trust: Path | None, html: Path | None, as_json: bool
+    paths: Sequence[Path],
+    *,
+    trust: Path | None,
+    html: Path | None,
+    as_json: bool,
+    each_line: bool | None,
+    cross_check: bool | None = None,
 ) -> int:
     """Run the command.
 
@@ -37,6 +44,8 @@ def run_audit(
         trust: The pinned document, or None.
         html: Where the page goes, or None.
         as_json: Print the report instead of the summary.
+        each_line: As `audit` takes it.
+        cross_check: Ask other accountants, too; None: for a page.
 
     Returns:
         The exit status.
@@ -51,15 +60,18 @@ def run_audit(
     findings = Findings()
     sources = list(read_sources(paths, findings))
     with _uncollected(), _processes(sum(len(source.data) for source in sources)) as mapper:
-        report = audit(sources, trust=pinned, findings=findings, mapper=mapper)
+        report = audit(sources, trust=pinned, findings=findings, mapper=mapper, each_line=each_line)
+    wanted = html is not None if cross_check is None else cross_check
+    others = other_accountants(report.spending) if wanted else None
     if html is not None:
         from recommons.common.audit.page import render_page
 
-        html.write_text(render_page(report, _again(paths, trust)), encoding="utf-8")
+        command = _again(paths, trust, each_line)
+        html.write_text(render_page(report, command, others), encoding="utf-8")
     if as_json:
-        sys.stdout.write(json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(report.to_json(others), indent=2, ensure_ascii=False) + "\n")
     else:
-        for line, style in summary_lines(report):
+        for line, style in summary_lines(report, others):
             typer.secho(line, **style)
     return report.verdict.exit_status
 
@@ -88,6 +100,10 @@ def _processes(size: int) -> Iterator[Mapper]:
         yield pool.map
 
 
-def _again(paths: Sequence[Path], trust: Path | None) -> list[str]:
+def _again(paths: Sequence[Path], trust: Path | None, each_line: bool | None) -> list[str]:
     words = ["recommons", "audit", *(str(path) for path in paths)]
-    return words if trust is None else [*words, "--trust", str(trust)]
+    if trust is not None:
+        words += ["--trust", str(trust)]
+    if each_line is not None:
+        words.append("--every-signature" if each_line else "--last-signatures")
+    return words

@@ -74,6 +74,22 @@ def audit_ledgers(
         Path | None,
         typer.Option(metavar="FILE", help="Write the report as one page, for people and paper."),
     ] = None,
+    every_signature: Annotated[
+        bool | None,
+        typer.Option(
+            "--every-signature/--last-signatures",
+            show_default="every one, up to 20,000 lines",
+            help="Verify each line's signature, or each ledger's last, which covers the rest.",
+        ),
+    ] = None,
+    cross_check: Annotated[
+        bool | None,
+        typer.Option(
+            "--cross-check/--no-cross-check",
+            show_default="with --html",
+            help="Show what other accountants say of the same releases, too; takes seconds.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> int:
     """Verify ledgers: what was released about whom, and at which epsilon.
@@ -91,4 +107,11 @@ def audit_ledgers(
     """
     from recommons.common.audit.command import run_audit
 
-    return run_audit(paths, trust=trust, html=html, as_json=as_json)
+    return run_audit(
+        paths,
+        trust=trust,
+        html=html,
+        as_json=as_json,
+        each_line=every_signature,
+        cross_check=cross_check,
+    )

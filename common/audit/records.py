@@ -5,7 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from recommons.common.audit.findings import Findings
-from recommons.common.audit.signatures import Mapper, first_unsigned, in_batches, is_signed_line
+from recommons.common.audit.signatures import (
+    LineBatch,
+    Mapper,
+    first_unsigned,
+    in_batches,
+    is_signed_line,
+)
 from recommons.common.audit.sources import Source
 from recommons.common.audit.trust import Trust
 from recommons.common.errors import LedgerError
@@ -89,22 +95,29 @@ class _Parsed:
 
 
 def records_of(
-    texts: Sequence[LedgerText], trust: Trust, findings: Findings, mapper: Mapper = map
+    texts: Sequence[LedgerText],
+    trust: Trust,
+    findings: Findings,
+    mapper: Mapper = map,
+    *,
+    each_line: bool = True,
 ) -> list[Record]:
-    """Verify ledgers: form, every line's signature, order; of several copies the longest is kept.
+    """Verify ledgers: form, signatures, order; of several copies the longest is kept.
 
-    That the last line is signed and each links to the one before is not enough: the writer itself
-    could disown a line in the middle that another key signed. The lines are parsed here while the
-    processes of a pool, if `mapper` has one, verify the signatures.
+    A line's link covers all of the line before it, its signature too, so the signature of the last
+    line is the writer's word for every line. A line in the middle that another key signed then
+    stands in a history that its writer signed; only `each_line` names it. The lines are parsed here
+    while the processes of a pool, if `mapper` has one, verify the signatures.
 
     Args:
         texts: The files.
         trust: Whose keys count.
         findings: Taken up.
         mapper: Works off batches of lines.
+        each_line: Verify every line's signature, not that of each ledger's last line alone.
     """
     known = [found for text in texts if (found := _with_key(text, trust, findings)) is not None]
-    cut = [list(in_batches(text.lines, key)) for text, _writer, key in known]
+    cut = [_to_verify(text, key, each_line) for text, _writer, key in known]
     answers = iter(mapper(first_unsigned, [batch for batches in cut for batch in batches]))
     parsed = [_parse(text, writer, key) for text, writer, key in known]
     records = [
@@ -112,6 +125,12 @@ def records_of(
         for told, batches in zip(parsed, cut, strict=True)
     ]
     return _longest_of_each(records, findings)
+
+
+def _to_verify(text: LedgerText, key: bytes, each_line: bool) -> list[LineBatch]:
+    if each_line:
+        return list(in_batches(text.lines, key))
+    return [LineBatch(key, text.lines[-1:])]
 
 
 def _all_signed(answers: Iterator[int | None], batches: int) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from recommons.common.audit.budgets import WindowSpending
 from recommons.common.audit.findings import Finding, Verdict
+from recommons.common.audit.readings import OtherAccountants
 from recommons.common.audit.spending import Spending
 
 __all__ = ["Assumptions", "AuditReport", "LedgerFacts"]
@@ -60,11 +61,14 @@ class AuditReport:
         federation: The federation's id, None where no roster is known.
         federation_key: Fingerprint of the key that signs its rosters, likewise.
         pinned: Whether a pinned document vouches for that key.
+        each_line: Whether every line's own signature was verified, or of each ledger the last
+            line's alone, which covers the lines before it.
         ledgers: What was read.
         receipts: Number of receipts read.
         spending: ε by run, by site and for the federation.
         windows: By site, the most a user can have been charged for in a window.
         assumptions: What the plans assume.
+        readings: ε of all releases at the federation's δ by reading (`readings.READINGS`).
     """
 
     verdict: Verdict
@@ -72,16 +76,21 @@ class AuditReport:
     federation: str | None
     federation_key: str | None
     pinned: bool
+    each_line: bool
     ledgers: tuple[LedgerFacts, ...]
     receipts: int
     spending: Spending
     windows: Mapping[str, WindowSpending]
     assumptions: Assumptions
+    readings: Mapping[str, float | None]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, others: OtherAccountants | None = None) -> dict[str, Any]:
         """As ``--json`` prints it.
 
         Of an ε, ``null`` is no bound where ``bounded`` is false, and unknown where that is null.
+
+        Args:
+            others: What other accountants say, if they were asked.
         """
         spending = self.spending
         return {
@@ -95,6 +104,8 @@ class AuditReport:
                     **_epsilon(spending.epsilon),
                     "delta": spending.delta,
                     "attempts": spending.attempts,
+                    "readings": {name: _epsilon(found) for name, found in self.readings.items()},
+                    "cross_checks": None if others is None else _others(others),
                 },
                 "sites": {
                     site.site: {
@@ -120,6 +131,7 @@ class AuditReport:
             "federation": self.federation,
             "federation_key": self.federation_key,
             "pinned": self.pinned,
+            "signatures": "each-line" if self.each_line else "last-line",
             "ledgers": [
                 {"ledger": ledger.name, "writer": ledger.writer, "entries": ledger.entries}
                 for ledger in self.ledgers
@@ -136,6 +148,13 @@ class AuditReport:
             "cap": _finite(window.cap),
             "window_days": window.window_days,
         }
+
+
+def _others(others: OtherAccountants) -> dict[str, Any]:
+    return {
+        "epsilon": {name: _finite(found) for name, found in others.epsilon.items()},
+        "disagreements": list(others.disagreements),
+    }
 
 
 def _epsilon(value: float | None) -> dict[str, Any]:

@@ -6,12 +6,15 @@ from math import inf
 from typing import Any
 
 from recommons.common.audit.findings import Finding, Severity, Verdict
+from recommons.common.audit.readings import OtherAccountants
 from recommons.common.audit.report import AuditReport
 from recommons.common.units import epsilon_text, factor_text, small_text
 
 __all__ = [
+    "ACCOUNTANTS",
     "SEVERITY_WORDS",
     "VERDICT_WORDS",
+    "disagreement_sentence",
     "epsilon_or_none",
     "guarantee_sentences",
     "limits",
@@ -51,7 +54,7 @@ def verdict_sentence(report: AuditReport) -> str:
             f"{'is' if missing.startswith('1 ') else 'are'} missing."
         )
     return (
-        "Every signature, chain, certificate and policy was checked again, every ε was recomputed "
+        "Signatures, chains, certificates and policies were checked again, every ε was recomputed "
         "from the raw events, and nothing contradicts what was claimed."
     )
 
@@ -60,9 +63,16 @@ def read_sentence(report: AuditReport) -> str:
     """What was read."""
     entries = sum(ledger.entries for ledger in report.ledgers)
     of = "" if report.federation is None else f" of the federation “{report.federation}”"
+    signed = (
+        "Every line’s own signature was checked."
+        if report.each_line
+        else "Of each ledger the last line’s signature was checked, and that every line is the one "
+        "the next was signed on: so its writer signed them all. “--every-signature” checks each "
+        "line’s own, too."
+    )
     return (
         f"{_counted(len(report.ledgers), 'ledger')}{of}, {entries:,} entries, "
-        f"{_counted(report.receipts, 'receipt')}."
+        f"{_counted(report.receipts, 'receipt')}. {signed}"
     )
 
 
@@ -85,8 +95,13 @@ def guarantee_sentences(report: AuditReport) -> tuple[str, ...]:
         )
     epsilon, delta = epsilon_text(spending.epsilon), small_text(spending.delta)
     factor = factor_text(spending.epsilon)
+    subject = (
+        "Everything released"
+        if report.verdict is Verdict.PASSED
+        else "So far as these ledgers can be believed, everything released"
+    )
     found = [
-        f"Everything released is together (ε, δ)-differentially private with ε = {epsilon} and "
+        f"{subject} is together (ε, δ)-differentially private with ε = {epsilon} and "
         f"δ = {delta}, for one user added or removed.",
         f"That is: take any one user away, with all of that user's events at one site, and "
         f"whatever anyone computes from everything released becomes at most {factor} times as "
@@ -94,6 +109,7 @@ def guarantee_sentences(report: AuditReport) -> tuple[str, ...]:
         f"At least {assumed.least_survivors} sites were in every sum. That at most "
         f"{_counted(assumed.colluding, 'site')} of them pooled what they know with the coordinator "
         "is an assumption about people.",
+        *_readings_sentence(report),
     ]
     if assumed.sites_per_person > 1:
         found.append(
@@ -110,6 +126,38 @@ def guarantee_sentences(report: AuditReport) -> tuple[str, ...]:
             "stated probability and afresh for each attempt, and told nobody who was drawn."
         )
     return tuple(found)
+
+
+def _readings_sentence(report: AuditReport) -> Iterator[str]:
+    honest, own = (report.readings.get(name) for name in ("all_honest", "own_share"))
+    if honest is not None and own is not None:
+        yield (
+            f"If every site was there and honest, ε is {epsilon_or_none(honest)}. Should secure "
+            "aggregation be broken, a site's own share of the noise would be all that hides its "
+            f"users, and ε {epsilon_or_none(own)}."
+        )
+
+
+ACCOUNTANTS = {
+    "recommons-planning": "the accountant that planned",
+    "zcdp": "zero-concentrated differential privacy (a bound)",
+    "dp-accounting-pld": "privacy loss distributions, by dp-accounting",
+    "dp-accounting-rdp": "Rényi differential privacy, by dp-accounting (a bound)",
+    "opacus-rdp": "Rényi differential privacy, by Opacus (a bound)",
+    "opacus-prv": "privacy random variables, by Opacus",
+}
+"""Other accountants, for people."""
+
+
+def disagreement_sentence(report: AuditReport, others: OtherAccountants | None) -> str:
+    """Which accountants contradict the audit's figure; empty where none does."""
+    if others is None or not others.disagreements:
+        return ""
+    names = "; ".join(ACCOUNTANTS.get(name, name) for name in others.disagreements)
+    return (
+        f"Accountants disagree with ε = {epsilon_or_none(report.spending.epsilon)}: {names}. Do "
+        "not rely on this figure before the cause is found."
+    )
 
 
 def limits(report: AuditReport) -> tuple[str, ...]:
@@ -160,7 +208,9 @@ def time_text(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
 
 
-def summary_lines(report: AuditReport) -> Iterator[tuple[str, dict[str, Any]]]:
+def summary_lines(
+    report: AuditReport, others: OtherAccountants | None = None
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """The summary for a terminal: lines, each with its style."""
     colour = _COLOURS[report.verdict]
     yield VERDICT_WORDS[report.verdict].upper(), {"fg": colour, "bold": True}
@@ -169,7 +219,10 @@ def summary_lines(report: AuditReport) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "", {}
     for sentence in guarantee_sentences(report)[:1]:
         yield sentence, {}
+    if disagreement_sentence(report, others):
+        yield disagreement_sentence(report, others), {"fg": "red", "bold": True}
     yield from _figures(report)
+    yield from _other_figures(report, others)
     for severity in Severity:
         found = [finding for finding in report.findings if finding.severity is severity]
         if found:
@@ -207,6 +260,22 @@ def _figures(report: AuditReport) -> Iterator[tuple[str, dict[str, Any]]]:
             f"δ = {small_text(site.delta)}{budget}",
             {},
         )
+
+
+def _other_figures(
+    report: AuditReport, others: OtherAccountants | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    honest, own = (report.readings.get(name) for name in ("all_honest", "own_share"))
+    if report.spending.attempts:
+        yield (
+            f"  all sites honest and present: ε = {epsilon_or_none(honest)}; a site's own share of "
+            f"noise alone: ε = {epsilon_or_none(own)}",
+            {},
+        )
+    for name, found in ({} if others is None else others.epsilon).items():
+        wrong = others is not None and name in others.disagreements
+        told = f"  by {ACCOUNTANTS.get(name, name)}: ε = {epsilon_or_none(found)}"
+        yield told + (": disagrees" if wrong else ""), {"fg": "red"} if wrong else {}
 
 
 def _finding_line(finding: Finding) -> str:

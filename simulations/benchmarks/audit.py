@@ -84,6 +84,7 @@ def measure_audit(*, extent: Extent, as_json: bool) -> None:
         ledgers = sorted(folder.glob("site-*.ledger.jsonl"))
         rows = [
             _row("sites' ledgers", ledgers, each),
+            _row("sites' ledgers, each signature", ledgers, each, each_line=True),
             _row("everybody's ledgers and receipts", [folder], each),
         ]
     figures = {
@@ -110,8 +111,9 @@ def _seconds_a_signature() -> float:
     return timings.least / _CHECKS
 
 
-def _row(what: str, paths: list[Path], each: float) -> _Row:
+def _row(what: str, paths: list[Path], each: float, *, each_line: bool | None = None) -> _Row:
     command = [sys.executable, "-m", "recommons.common.commandline", "audit", "--json"]
+    command += ["--every-signature"] if each_line else []
     start = time.perf_counter()
     done = subprocess.run(  # noqa: S603 - this very program, on files made here
         [*command, *map(str, paths)], check=False, capture_output=True, text=True
@@ -119,7 +121,7 @@ def _row(what: str, paths: list[Path], each: float) -> _Row:
     seconds = time.perf_counter() - start
     report = json.loads(done.stdout)
     counted = _Counting()
-    again = audit(list(read_sources(paths, Findings())), mapper=counted)
+    again = audit(list(read_sources(paths, Findings())), mapper=counted, each_line=each_line)
     return _Row(
         what=what,
         lines=sum(ledger["entries"] for ledger in report["ledgers"]),

@@ -57,6 +57,13 @@ def test_json_holds_verdict_findings_and_epsilon_of_every_site_and_the_federatio
     status, text = call(str(folder / "site-01.ledger.jsonl"), "--json")
     first = json.loads(text)["findings"][0]
     assert set(first) == {"code", "severity", "ledger", "line", "message"}
+    for words, signatures in (
+        ([], "each-line"),
+        (["--every-signature"], "each-line"),
+        (["--last-signatures"], "last-line"),
+    ):
+        report = json.loads(call(str(folder), "--json", *words)[1])
+        assert (report["verdict"], report["signatures"]) == ("passed", signatures)
 
 
 def test_a_path_that_is_not_there_and_a_pin_that_is_none_are_the_callers_mistakes(

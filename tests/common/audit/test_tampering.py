@@ -133,12 +133,18 @@ TAMPERINGS: list[tuple[str, Callable[[Lines], Lines], str, Callable[[int], int]]
 ]
 
 
+@pytest.mark.parametrize("each_line", [True, False])
 @pytest.mark.parametrize("file", [SITE, COORDINATOR])
 @pytest.mark.parametrize(
     ("change", "code", "at"), [t[1:] for t in TAMPERINGS], ids=[t[0] for t in TAMPERINGS]
 )
 def test_an_altered_ledger_is_named_and_located(
-    run: Path, file: str, change: Callable[[Lines], Lines], code: str, at: Callable[[int], int]
+    run: Path,
+    file: str,
+    change: Callable[[Lines], Lines],
+    code: str,
+    at: Callable[[int], int],
+    each_line: bool,
 ) -> None:
     sources = []
     length = 0
@@ -149,7 +155,7 @@ def test_an_altered_ledger_is_named_and_located(
             length = len(lines)
             data = b"".join(line + b"\n" for line in change(lines))
         sources.append(Source(name=source.name, data=data))
-    report = audit(sources)
+    report = audit(sources, each_line=each_line)
     assert report.verdict is Verdict.VIOLATION
     found = [f for f in report.findings if f.code == code]
     assert [(f.ledger, f.line) for f in found] == [(str(run / file), at(length))]
@@ -166,6 +172,35 @@ def test_the_same_lines_under_another_key_are_a_foreign_signature() -> None:
     scribe.write("user-forgotten")
     found = [f for f in story.audit().findings if f.code == "ledger/foreign-signature"]
     assert [f.line for f in found] == [len(scribe.lines) - 1]
+
+
+@pytest.mark.parametrize("lines_after", [0, 1])
+def test_a_last_signature_speaks_for_the_lines_before_it_and_for_no_other(lines_after: int) -> None:
+    story = Story()
+    story.run()
+    scribe = story.scribes["site-01"]
+    honest, scribe.identity = scribe.identity, type(story.federation_key)(b"z" * 32)
+    scribe.write("user-forgotten")
+    scribe.identity = honest
+    for _ in range(lines_after):
+        scribe.write("user-forgotten")
+    found = story.audit(each_line=False).findings
+    signed = [f.line for f in found if f.code == "ledger/foreign-signature"]
+    changed = [f.line for f in found if f.code == "ledger/changed"]
+    # Its writer signed a line that links to the foreign one, or there is no such line.
+    assert (signed, changed) == (([], []) if lines_after else ([], [len(scribe.lines)]))
+
+
+def test_up_to_a_number_of_lines_each_signature_is_verified_unasked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    story = Story()
+    story.run()
+    lines = sum(len(scribe.lines) for scribe in story.scribes.values())
+    for most, each in ((lines, True), (lines - 1, False)):
+        monkeypatch.setattr("recommons.common.audit.audit._MOST_SIGNATURES", most)
+        assert story.audit().each_line is each
+        assert story.audit(each_line=not each).each_line is not each
 
 
 def test_a_second_history_shows_against_what_others_hold() -> None:
