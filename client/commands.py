@@ -12,6 +12,7 @@ from recommons.client.membership.commands import check, join, peers, rotate
 from recommons.client.membership.roster_commands import roster
 from recommons.client.operating.commands import data, model, pause, resume, status
 from recommons.client.records.ledger_commands import clear_halt, forget_head, ledger
+from recommons.common.options import Json
 
 __all__ = ["recommend", "site"]
 
@@ -71,7 +72,10 @@ def start_site(
 
 def recommend(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="What `recommons simulate --output` wrote.")
+        Path,
+        typer.Argument(
+            metavar="DIR", help="A joined site's folder, or what `recommons simulate` wrote."
+        ),
     ],
     items: Annotated[
         str | None,
@@ -101,15 +105,17 @@ def recommend(
         str | None,
         typer.Option(metavar="FIELD=NAME,…", help="Names of --users' columns, where unusual."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Recommend items for a basket, or for a file of users the model has never seen.
 
     A user's own items are left out. A file of lists has the columns user_id, item_id, rank, score
     and basis: "events", or "popularity" for a user without a known item. With none of --items,
-    --interests and --users, what is most popular.
+    --interests and --users, what is most popular. A joined site recommends by the latest release
+    that it received, with its own users' data added.
 
     Example:
+        recommons recommend sites/plum --items 20682,22139
         recommons recommend runs/001 --items 20682,22139 -k 10
         recommons recommend runs/001 --interests umbrella
         recommons recommend runs/001 --users new-users.csv -k 20 --output recs.parquet

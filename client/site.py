@@ -39,6 +39,7 @@ from recommons.common.checks import describe_validation
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.catalogue_document import remembered_catalogue
 from recommons.common.data.interactions import Interactions
+from recommons.common.durably import is_disk_fault
 from recommons.common.errors import DataError, InvalidInput
 from recommons.common.federation import Federation
 from recommons.common.policy import Policy
@@ -68,6 +69,25 @@ class SiteConfig(BaseModel):
     declared_users: Annotated[int, Field(ge=1)]
     events: str = "events.parquet"
     catalogue: str = "catalogue.json"
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Of a site's folder.
+
+        Raises:
+            InvalidInput: ``site/folder``: it is not a site's, or a field is not as required.
+            OSError: The disk is full or fails.
+        """
+        try:
+            return cls.model_validate_json((folder / "site.json").read_bytes())
+        except ValidationError as error:
+            raise InvalidInput("site/folder", describe_validation("site.json", error)) from error
+        except OSError as error:
+            if is_disk_fault(error):
+                raise
+            raise InvalidInput(
+                "site/folder", f"{folder} is not a site's folder: site.json cannot be read"
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,7 +125,7 @@ class Site:
             Refusal: ``site/old-backup``: the database is older than the ledger beside it.
         """
         try:
-            config = SiteConfig.model_validate_json((folder / "site.json").read_bytes())
+            config = SiteConfig.read(folder)
             federation = Federation.from_bytes((folder / "federation.json").read_bytes())
             opened = cls(
                 folder=folder,
@@ -116,11 +136,10 @@ class Site:
                 store=SiteStore(folder / "site.db"),
                 clock=clock,
             )
-            opened.publish_ledger()
-            opened.record_settings()
-        except ValidationError as error:
-            raise InvalidInput("site/folder", describe_validation("site.json", error)) from error
+            opened._take_up()
         except OSError as error:
+            if is_disk_fault(error):
+                raise  # the folder is a site's; its ledger cannot be brought up to date
             name = Path(error.filename or folder).name
             raise InvalidInput(
                 "site/folder", f"{folder} is not a site's folder: {name} cannot be read"
@@ -199,20 +218,31 @@ class Site:
         """The site's own users' histories, one row a user, in the order of their keyed hashes."""
         return self.own_users().interactions
 
-    def record_settings(self) -> None:
+    def _take_up(self) -> None:
+        """Bring the text up to the ledger, and the ledger to the settings in force."""
+        try:
+            with self.store.transaction() as connection:
+                self._publish(connection)
+                recorded = self._record_settings(connection)
+            if recorded:
+                self.publish_ledger()
+        except BaseException:
+            self.store.close()
+            raise
+
+    def _record_settings(self, connection: Connection) -> bool:
         """Write the pinned roster and the policy in force into the ledger, where they are new."""
-        store, pinned = self.store, pinned_hash(self.federation)
-        with store.transaction() as connection:
-            before = store.fact(connection, "federation")
-            if before != pinned:
-                accepted = acceptance_of(store, connection, pinned, first=before is None)
-                self.record(connection, "roster-accepted", {**self._roster_body(), **accepted})
-                store.set_fact(connection, "federation", pinned)
-            if store.fact(connection, "policy") != self.policy.hash:
-                body = {"policy": self.policy.hash.hex(), "document": self.policy.document()}
-                self.record(connection, "policy-changed", body)
-                store.set_fact(connection, "policy", self.policy.hash)
-        self.publish_ledger()
+        store, pinned, policy = self.store, pinned_hash(self.federation), self.policy.hash
+        before, known = store.fact(connection, "federation"), store.fact(connection, "policy")
+        if before != pinned:
+            accepted = acceptance_of(store, connection, pinned, first=before is None)
+            self.record(connection, "roster-accepted", {**self._roster_body(), **accepted})
+            store.set_fact(connection, "federation", pinned)
+        if known != policy:
+            body = {"policy": policy.hex(), "document": self.policy.document()}
+            self.record(connection, "policy-changed", body)
+            store.set_fact(connection, "policy", policy)
+        return (before, known) != (pinned, policy)
 
     def _roster_body(self) -> dict[str, object]:
         federation = self.federation
@@ -259,8 +289,11 @@ class Site:
                 spending would be forgotten.
         """
         with self.store.transaction() as connection:
-            for book in (LEDGER, RECEIPTS):
-                book.publish(connection, self.folder)
+            self._publish(connection)
+
+    def _publish(self, connection: Connection) -> None:
+        for book in (LEDGER, RECEIPTS):
+            book.publish(connection, self.folder)
 
 
 def _fit_to_record(body: Mapping[str, Any]) -> dict[str, Any]:

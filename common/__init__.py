@@ -1,1 +1,6 @@
-"""What both roles share: pure functions and values, without sockets, clocks, files or Flower."""
+"""What both roles share.
+
+Protocol, privacy, models, data and wire are pure: no sockets, clocks, files, databases or Flower.
+What touches the disk says so: `durably`, `locking`, `toml_file`, the ledger's copy, the audit's
+command and the consoles.
+"""

@@ -8,10 +8,13 @@ can tell it by its hash from a bundle that somebody put something into.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["BUNDLE_FILES", "BUNDLE_HASH", "COORDINATOR_SETTING"]
+__all__ = ["BUNDLE_FILES", "BUNDLE_HASH", "COORDINATOR_SETTING", "SITES_SETTING"]
 
 COORDINATOR_SETTING = "coordinator-dir"
 """The run setting that tells the coordinator's app its own folder; sites never see it."""
+
+SITES_SETTING = "sites-dir"
+"""The run setting that tells virtual nodes of Flower's simulation where the sites' folders are."""
 
 _PROJECT = f"""\
 [project]
@@ -30,6 +33,7 @@ clientapp = "recommons.client.app:app"
 
 [tool.flwr.app.config]
 {COORDINATOR_SETTING} = ""
+{SITES_SETTING} = ""
 """
 
 _README = """\
@@ -42,5 +46,5 @@ BUNDLE_FILES: Mapping[str, bytes] = MappingProxyType(
     {"pyproject.toml": _PROJECT.encode(), "README.md": _README.encode()}
 )
 
-BUNDLE_HASH = "e296994d49af55ed5cd19706612941b9eae330e73d7cf46bfd890c51a94134a7"
+BUNDLE_HASH = "d1bad5c6f9760cb2348bee25b5b36bcd61c3a7b735c529e0e1e19b4f770da80f"
 """SHA-256, in hex, of the bundle that Flower 1.41 builds from `BUNDLE_FILES`."""

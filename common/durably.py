@@ -1,10 +1,18 @@
 """Writing a file so that it is there whole, or as it was, whenever the power goes."""
 
+import errno
 import os
 import secrets
 from pathlib import Path
 
-__all__ = ["create_durably", "write_durably"]
+__all__ = ["create_durably", "is_disk_fault", "write_durably"]
+
+_DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
+
+
+def is_disk_fault(error: OSError) -> bool:
+    """Whether there is no room, or the disk takes nothing for another reason of its own."""
+    return error.errno in _DISK_FAULTS
 
 
 def write_durably(path: Path, data: bytes) -> None:

@@ -17,6 +17,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+from recommons.common.documents import Document
 from recommons.common.epochs import Epoch
 from recommons.common.errors import InvalidInput
 from recommons.common.hashing import canonical_json
@@ -76,8 +77,10 @@ def open_call(data: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Application:
+class Application(Document):
     """A site asks to be put on the roster.
+
+    Reading one checks the signing key's signature.
 
     Attributes:
         federation: The federation's id.
@@ -85,6 +88,8 @@ class Application:
         node_request: Signing request for its node certificate, PEM; not yet checked.
         signature: The signing key's, over all of it.
     """
+
+    refusal = ("enrolment/message", "not a signed application to join")
 
     federation: str
     entry: RosterSite
@@ -106,63 +111,52 @@ class Application:
             federation=federation,
             entry=unsigned.entry,
             node_request=unsigned.node_request,
-            signature=identity.sign(_APPLICATION, canonical_json(unsigned._fields())),
+            signature=identity.sign(_APPLICATION, unsigned._signed()),
         )
+
+    def _signed(self) -> bytes:
+        fields = {"version": _VERSION, **self._fields()}
+        del fields["signature"]
+        return canonical_json(fields)
 
     def _fields(self) -> dict[str, Any]:
         return {
-            "version": _VERSION,
             "federation": self.federation,
             "site": self.entry.site,
             "name": self.entry.name,
             "public_key": self.entry.public_key.hex(),
             "node_request": self.node_request,
+            "signature": self.signature.hex(),
         }
 
-    def to_bytes(self) -> bytes:
-        """Canonical JSON."""
-        return canonical_json({**self._fields(), "signature": self.signature.hex()})
-
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Read `to_bytes` and check the signing key's signature.
+    def _from_fields(cls, fields: Any) -> Self:  # noqa: ANN401 - parsed JSON
+        return cls(
+            federation=fields["federation"],
+            entry=RosterSite(
+                site=fields["site"],
+                name=fields["name"],
+                public_key=bytes.fromhex(fields["public_key"]),
+            ),
+            node_request=fields["node_request"],
+            signature=bytes.fromhex(fields["signature"]),
+        )
 
-        Raises:
-            InvalidInput: ``enrolment/message``: anything else.
-        """
-        wrong = InvalidInput("enrolment/message", "not a signed application to join")
-        try:
-            fields = json.loads(data)
-            found = cls(
-                federation=fields["federation"],
-                entry=RosterSite(
-                    site=fields["site"],
-                    name=fields["name"],
-                    public_key=bytes.fromhex(fields["public_key"]),
-                ),
-                node_request=fields["node_request"],
-                signature=bytes.fromhex(fields["signature"]),
-            )
-            sound = (
-                len(found.signature) == SIGNATURE_BYTES
-                and isinstance(found.node_request, str)
-                and found.node_request.isascii()
-                and len(found.node_request) <= _LARGEST_REQUEST
-                and found.to_bytes() == data
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise wrong from None
-        signed = canonical_json(found._fields())
-        if not sound or not is_signed(
-            found.entry.public_key, found.signature, _APPLICATION, signed
-        ):
-            raise wrong
-        return found
+    def _is_sound(self) -> bool:
+        return (
+            len(self.signature) == SIGNATURE_BYTES
+            and isinstance(self.node_request, str)
+            and self.node_request.isascii()
+            and len(self.node_request) <= _LARGEST_REQUEST
+            and is_signed(self.entry.public_key, self.signature, _APPLICATION, self._signed())
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Offer:
+class Offer(Document):
     """What an invited site is told before anybody consents to anything.
+
+    Reading one does not check the roster.
 
     Attributes:
         federation_key: The key that signs rosters; the site compares its fingerprint.
@@ -172,59 +166,48 @@ class Offer:
         epoch: The present roster; None where this site would be the first.
     """
 
+    refusal = ("enrolment/message", "the desk's offer is not readable")
+
     federation_key: bytes
     address: str
     policy: str
     time: int
     epoch: Epoch | None
 
-    def to_bytes(self) -> bytes:
-        """Canonical JSON."""
-        return canonical_json(
-            {
-                "version": _VERSION,
-                "federation_key": self.federation_key.hex(),
-                "address": self.address,
-                "policy": self.policy,
-                "time": self.time,
-                "epoch": None if self.epoch is None else json.loads(self.epoch.to_bytes()),
-            }
-        )
+    def _fields(self) -> dict[str, Any]:
+        return {
+            "federation_key": self.federation_key.hex(),
+            "address": self.address,
+            "policy": self.policy,
+            "time": self.time,
+            "epoch": None if self.epoch is None else json.loads(self.epoch.to_bytes()),
+        }
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Read `to_bytes`; the roster is not yet checked.
+    def _from_fields(cls, fields: Any) -> Self:  # noqa: ANN401 - parsed JSON
+        epoch = fields["epoch"]
+        return cls(
+            federation_key=bytes.fromhex(fields["federation_key"]),
+            address=fields["address"],
+            policy=fields["policy"],
+            time=fields["time"],
+            epoch=None if epoch is None else Epoch.from_bytes(canonical_json(epoch)),
+        )
 
-        Raises:
-            InvalidInput: ``enrolment/message``: anything else.
-        """
-        try:
-            fields = json.loads(data)
-            epoch = fields["epoch"]
-            found = cls(
-                federation_key=bytes.fromhex(fields["federation_key"]),
-                address=fields["address"],
-                policy=fields["policy"],
-                time=fields["time"],
-                epoch=None if epoch is None else Epoch.from_bytes(canonical_json(epoch)),
-            )
-            sound = (
-                len(found.federation_key) == PUBLIC_KEY_BYTES
-                and ADDRESS.fullmatch(found.address) is not None
-                and type(found.time) is int
-                and isinstance(found.policy, str)
-                and found.to_bytes() == data
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            sound = False
-        if not sound:
-            raise InvalidInput("enrolment/message", "the desk's offer is not readable") from None
-        return found
+    def _is_sound(self) -> bool:
+        return (
+            len(self.federation_key) == PUBLIC_KEY_BYTES
+            and ADDRESS.fullmatch(self.address) is not None
+            and type(self.time) is int
+            and isinstance(self.policy, str)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class Standing(Document):
     """Where an application stands.
+
+    Reading one checks neither roster nor certificate.
 
     Attributes:
         state: What the operator has said.
@@ -232,45 +215,32 @@ class Standing:
         certificate: The site's node certificate, PEM, once it is approved.
     """
 
+    refusal = ("enrolment/message", "the desk's answer is not readable")
+
     state: Literal["waiting", "approved", "rejected"]
     epoch: Epoch | None = None
     certificate: str | None = None
 
-    def to_bytes(self) -> bytes:
-        """Canonical JSON."""
-        return canonical_json(
-            {
-                "version": _VERSION,
-                "state": self.state,
-                "epoch": None if self.epoch is None else json.loads(self.epoch.to_bytes()),
-                "certificate": self.certificate,
-            }
-        )
+    def _fields(self) -> dict[str, Any]:
+        return {
+            "state": self.state,
+            "epoch": None if self.epoch is None else json.loads(self.epoch.to_bytes()),
+            "certificate": self.certificate,
+        }
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Read `to_bytes`; roster and certificate are not yet checked.
+    def _from_fields(cls, fields: Any) -> Self:  # noqa: ANN401 - parsed JSON
+        epoch = fields["epoch"]
+        return cls(
+            state=fields["state"],
+            epoch=None if epoch is None else Epoch.from_bytes(canonical_json(epoch)),
+            certificate=fields["certificate"],
+        )
 
-        Raises:
-            InvalidInput: ``enrolment/message``: anything else.
-        """
-        try:
-            fields = json.loads(data)
-            epoch = fields["epoch"]
-            found = cls(
-                state=fields["state"],
-                epoch=None if epoch is None else Epoch.from_bytes(canonical_json(epoch)),
-                certificate=fields["certificate"],
-            )
-            approved = found.state == "approved"
-            sound = (
-                found.state in ("waiting", "approved", "rejected")
-                and (found.epoch is not None) == approved
-                and isinstance(found.certificate, str) == approved
-                and found.to_bytes() == data
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            sound = False
-        if not sound:
-            raise InvalidInput("enrolment/message", "the desk's answer is not readable") from None
-        return found
+    def _is_sound(self) -> bool:
+        approved = self.state == "approved"
+        return (
+            self.state in ("waiting", "approved", "rejected")
+            and (self.epoch is not None) == approved
+            and isinstance(self.certificate, str) == approved
+        )

@@ -23,7 +23,7 @@ from recommons.common.secagg.identity import (
     is_signed,
 )
 from recommons.common.secagg.roster import Roster, SignedRoster
-from recommons.common.succession import Succession
+from recommons.common.succession import Succession, heir
 
 __all__ = [
     "Epoch",
@@ -217,8 +217,9 @@ def accept_epoch(
     Raises:
         Refusal: ``roster/signature``: not signed by the federation's key; ``roster/epoch``: of
             another federation, or not later than the pinned one; ``roster/own-entry``: this site
-            is not on it with its present key or its own next one; ``policy/peer-fingerprint``: a
-            verified peer has another key, and not by its own word; ``roster/not-approved``.
+            is not on it with its present key, or its own next one and its statement;
+            ``policy/peer-fingerprint``: a verified peer has another key, and not by its own word;
+            ``roster/not-approved``.
     """
     new, old = epoch.roster, pinned.roster
     if not epoch.is_signed_by(pinned.federation_key):
@@ -229,9 +230,14 @@ def accept_epoch(
             f"epoch {new.epoch} of {new.federation}; required: one later than epoch {old.epoch} "
             f"of {old.federation}",
         )
-    own_key = new.keys.get(own)
-    if own_key is None or own_key not in (old.keys.get(own), next_key):
+    own_key, present = new.keys.get(own), old.keys.get(own)
+    if own_key is None or own_key not in (present, next_key):
         raise Refusal("roster/own-entry", "this site is not on the roster with its own key")
+    if present not in (None, own_key) and not _is_heir(epoch, own, present, own_key):
+        # Its ledger goes on under the key it began with: nobody could tell whose it is.
+        raise Refusal(
+            "roster/own-entry", "the roster has this site's next key without its own statement"
+        )
     check_fingerprints(policy.peers, new, epoch.successions)
     approving = approving_sites(epoch, old)
     majority = majority_of(old)
@@ -244,6 +250,11 @@ def accept_epoch(
             + " the word of this site's operator",
         )
     return replace(pinned, signed_roster=epoch.signed_roster, coordinator_key=epoch.coordinator_key)
+
+
+def _is_heir(epoch: Epoch, site: str, present: bytes | None, following: bytes) -> bool:
+    federation = epoch.roster.federation
+    return present is not None and heir(site, present, epoch.successions, federation) == following
 
 
 def approving_sites(epoch: Epoch, old: Roster) -> dict[str, bytes]:

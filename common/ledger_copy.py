@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from recommons.common.heads import COORDINATOR, Receipt
@@ -56,12 +57,29 @@ class LedgerCopy:
             head=entries[-1].hash.hex() if entries else "",
         )
 
+    @classmethod
+    def of_folder(cls, writer: str, public_key: bytes, records: Path) -> Self:
+        """`verified` for the records in a folder; what is not there is empty.
+
+        Raises:
+            LedgerError: They are not as their writer wrote them.
+        """
+        paths = (records / "ledger.jsonl", records / "receipts.jsonl")
+        texts = [path.read_bytes() if path.exists() else b"" for path in paths]
+        return cls.verified(writer, public_key, *texts)
+
     def files(self) -> Mapping[str, bytes]:
         """The files' names and contents; the names carry no meaning."""
         return {
             f"{self.writer}.ledger.jsonl": self.ledger,
             f"{self.writer}.receipts.jsonl": self.receipts,
         }
+
+    def write(self, folder: Path) -> None:
+        """Put the files into a folder, which is made if need be."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in self.files().items():
+            (folder / name).write_bytes(data)
 
     def summary(self, *, as_json: bool) -> str:
         """What the command says."""

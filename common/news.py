@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from recommons.common.documents import Document
 from recommons.common.epochs import Epoch
-from recommons.common.errors import InvalidInput
 from recommons.common.hashing import canonical_json
 from recommons.common.secagg.identity import SIGNATURE_BYTES
 from recommons.common.succession import Succession
@@ -32,8 +32,10 @@ _MOST_APPROVALS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class Report(Document):
     """What a site says.
+
+    Reading one checks no signature.
 
     Attributes:
         epoch: The epoch it has pinned.
@@ -42,59 +44,48 @@ class Report:
         request: A signing request for its present node key, PEM, where the certificate ends soon.
     """
 
+    refusal = ("enrolment/message", "not a member's report")
+
     epoch: int
     approvals: Mapping[int, bytes] = field(default_factory=dict)
     succession: Succession | None = None
     request: str | None = None
 
-    def to_bytes(self) -> bytes:
-        """Canonical JSON."""
-        return canonical_json(
-            {
-                "version": _VERSION,
-                "epoch": self.epoch,
-                "approvals": {str(n): given.hex() for n, given in self.approvals.items()},
-                "succession": None if self.succession is None else self.succession.fields(),
-                "request": self.request,
-            }
-        )
+    def _fields(self) -> dict[str, Any]:
+        return {
+            "epoch": self.epoch,
+            "approvals": {str(n): given.hex() for n, given in self.approvals.items()},
+            "succession": None if self.succession is None else self.succession.fields(),
+            "request": self.request,
+        }
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Read `to_bytes`; no signature is checked yet.
+    def _from_fields(cls, fields: Any) -> Self:  # noqa: ANN401 - parsed JSON
+        said = fields["succession"]
+        return cls(
+            epoch=fields["epoch"],
+            approvals={int(n): bytes.fromhex(h) for n, h in fields["approvals"].items()},
+            succession=None if said is None else Succession.from_fields(said),
+            request=fields["request"],
+        )
 
-        Raises:
-            InvalidInput: ``enrolment/message``: anything else.
-        """
-        try:
-            fields: Any = json.loads(data)
-            said = fields["succession"]
-            found = cls(
-                epoch=fields["epoch"],
-                approvals={int(n): bytes.fromhex(h) for n, h in fields["approvals"].items()},
-                succession=None if said is None else Succession.from_fields(said),
-                request=fields["request"],
-            )
-            request = found.request
-            sound = (
-                type(found.epoch) is int
-                and 0 <= found.epoch < 1 << 53
-                and len(found.approvals) <= _MOST_APPROVALS
-                and all(len(given) == SIGNATURE_BYTES for given in found.approvals.values())
-                and (request is None or (isinstance(request, str) and request.isascii()))
-                and len(request or "") <= _LARGEST_REQUEST
-                and found.to_bytes() == data
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            sound = False
-        if not sound:
-            raise InvalidInput("enrolment/message", "not a member's report") from None
-        return found
+    def _is_sound(self) -> bool:
+        request = self.request
+        return (
+            type(self.epoch) is int
+            and 0 <= self.epoch < 1 << 53
+            and len(self.approvals) <= _MOST_APPROVALS
+            and all(len(given) == SIGNATURE_BYTES for given in self.approvals.values())
+            and (request is None or (isinstance(request, str) and request.isascii()))
+            and len(request or "") <= _LARGEST_REQUEST
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class News:
+class News(Document):
     """What it is told.
+
+    Reading it checks neither rosters nor certificate.
 
     Attributes:
         time: The coordinator's clock, seconds since 1970.
@@ -102,43 +93,30 @@ class News:
         certificate: The certificate it asked for, PEM.
     """
 
+    refusal = ("enrolment/message", "the coordinator's news is not readable")
+
     time: int
     epochs: Sequence[Epoch] = ()
     certificate: str | None = None
 
-    def to_bytes(self) -> bytes:
-        """Canonical JSON."""
-        return canonical_json(
-            {
-                "version": _VERSION,
-                "time": self.time,
-                "epochs": [json.loads(epoch.to_bytes()) for epoch in self.epochs],
-                "certificate": self.certificate,
-            }
-        )
+    def _fields(self) -> dict[str, Any]:
+        return {
+            "time": self.time,
+            "epochs": [json.loads(epoch.to_bytes()) for epoch in self.epochs],
+            "certificate": self.certificate,
+        }
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Read `to_bytes`; rosters and certificate are not checked yet.
+    def _from_fields(cls, fields: Any) -> Self:  # noqa: ANN401 - parsed JSON
+        return cls(
+            time=fields["time"],
+            epochs=tuple(Epoch.from_bytes(canonical_json(e)) for e in fields["epochs"]),
+            certificate=fields["certificate"],
+        )
 
-        Raises:
-            InvalidInput: ``enrolment/message``: anything else.
-        """
-        try:
-            fields: Any = json.loads(data)
-            found = cls(
-                time=fields["time"],
-                epochs=tuple(Epoch.from_bytes(canonical_json(e)) for e in fields["epochs"]),
-                certificate=fields["certificate"],
-            )
-            sound = (
-                type(found.time) is int
-                and len(found.epochs) <= MOST_EPOCHS
-                and isinstance(found.certificate, str | None)
-                and found.to_bytes() == data
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            sound = False
-        if not sound:
-            raise InvalidInput("enrolment/message", "the coordinator's news is not readable")
-        return found
+    def _is_sound(self) -> bool:
+        return (
+            type(self.time) is int
+            and len(self.epochs) <= MOST_EPOCHS
+            and isinstance(self.certificate, str | None)
+        )

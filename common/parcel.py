@@ -6,13 +6,30 @@ it is known by its hashes, as Flower knows it.
 """
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from recommons.common.errors import InvalidInput
 
-__all__ = ["MOST_OBJECTS", "pack_parcel", "unpack_parcel"]
+__all__ = ["MOST_OBJECTS", "pack_parcel", "unpack_parcel", "write_once"]
 
 MOST_OBJECTS = 16
 _LENGTH_BYTES = 8
+
+
+class _Written(Protocol):
+    def deflate(self) -> bytes:
+        """The object's bytes."""
+        ...
+
+
+def write_once(objects: Iterable[_Written]) -> None:
+    """Keep the bytes of these objects with them, from now on; they must not change any more.
+
+    Flower writes an object anew whenever it is asked for its hash or its bytes, a vector too.
+    """
+    for item in objects:
+        written = item.deflate()
+        item.__dict__["deflate"] = lambda written=written: written
 
 
 def pack_parcel(objects: Iterable[bytes]) -> bytes:

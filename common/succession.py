@@ -1,4 +1,6 @@
-"""How a site's signing key is replaced: by a statement that the old key and the new one both sign.
+"""How a signing key is replaced: by a statement that the old key and the new one both sign.
+
+A site's, or the coordinator's, whose new key the federation's key appoints besides.
 
 The old key's signature says that the site's operator wants it; the new key's, that somebody holds
 it. So a new key is as good as the word of the old one: what was verified out of band of the old key
@@ -14,7 +16,7 @@ from typing import Any, Self
 from recommons.common.errors import InvalidInput
 from recommons.common.secagg.identity import SIGNATURE_BYTES, SigningIdentity, is_signed
 
-__all__ = ["Succession", "heir"]
+__all__ = ["Succession", "forerunners", "heir"]
 
 _DOMAIN = "recommons/succession/1"
 _HEX = re.compile(r"[0-9a-f]+")
@@ -23,10 +25,10 @@ _FIELDS = {"site", "old", "new", "by_old", "by_new"}
 
 @dataclass(frozen=True, kw_only=True)
 class Succession:
-    """One site's statement; `holds` says whether it is one.
+    """One statement; `holds` says whether it is one.
 
     Attributes:
-        site: The site.
+        site: The site, or ``coordinator``.
         old: The key it had, 32 bytes.
         new: The key that takes its place, 32 bytes.
         by_old: The old key's signature.
@@ -101,3 +103,14 @@ def heir(site: str, key: bytes, successions: Iterable[Succession], federation: s
         seen.add(found)
         key = found
     return key
+
+
+def forerunners(
+    site: str, key: bytes, successions: Iterable[Succession], federation: str
+) -> tuple[bytes, ...]:
+    """A site's key, then the keys it took the place of by statements that hold, latest first."""
+    before = {s.new: s.old for s in successions if s.site == site and s.holds(federation)}
+    found = [key]
+    while (earlier := before.get(found[-1])) is not None and earlier not in found:
+        found.append(earlier)
+    return tuple(found)

@@ -20,8 +20,9 @@ each part preceded by its length.
 
 import json
 from dataclasses import dataclass
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
+from recommons.common.documents import Document
 from recommons.common.errors import InvalidInput
 from recommons.common.hashing import canonical_json
 from recommons.common.privacy.ledger_fields import CODE
@@ -104,7 +105,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Envelope:
+class Envelope(Document):
     """Which exchange of which attempt of which round of which run.
 
     Attributes:
@@ -114,47 +115,33 @@ class Envelope:
         attempt: Number of the attempt within the round, from 0.
     """
 
+    refusal = ("site/message", "not an envelope of this version, or out of bounds")
+
     run_id: bytes
     exchange: Exchange
     round: int = 0
     attempt: int = 0
 
-    def to_bytes(self) -> bytes:
-        """Canonical JSON."""
-        return canonical_json(
-            {
-                "version": _VERSION,
-                "run": self.run_id.hex(),
-                "exchange": self.exchange,
-                "round": self.round,
-                "attempt": self.attempt,
-            }
-        )
+    def _fields(self) -> dict[str, Any]:
+        return {
+            "run": self.run_id.hex(),
+            "exchange": self.exchange,
+            "round": self.round,
+            "attempt": self.attempt,
+        }
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Read an envelope, strictly.
+    def _from_fields(cls, fields: Any) -> Self:  # noqa: ANN401 - parsed JSON
+        return cls(
+            run_id=bytes.fromhex(fields["run"]),
+            exchange=fields["exchange"],
+            round=fields["round"],
+            attempt=fields["attempt"],
+        )
 
-        Raises:
-            InvalidInput: Anything but the canonical bytes of an envelope of this version.
-        """
-        try:
-            fields = json.loads(data)
-            envelope = cls(
-                run_id=bytes.fromhex(fields["run"]),
-                exchange=fields["exchange"],
-                round=fields["round"],
-                attempt=fields["attempt"],
-            )
-            numbers = (envelope.round, envelope.attempt)
-            sound = (
-                len(envelope.run_id) == 16
-                and envelope.exchange in EXCHANGES
-                and all(type(n) is int and 0 <= n < 1 << 31 for n in numbers)
-                and envelope.to_bytes() == data
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise InvalidInput("site/message", "envelope is not readable") from error
-        if not sound:
-            raise InvalidInput("site/message", "envelope is not of this version or out of bounds")
-        return envelope
+    def _is_sound(self) -> bool:
+        return (
+            len(self.run_id) == 16
+            and self.exchange in EXCHANGES
+            and all(type(n) is int and 0 <= n < 1 << 31 for n in (self.round, self.attempt))
+        )

@@ -11,17 +11,18 @@
 Nothing here is believed: what a run has done is read from its ledger.
 """
 
-import fcntl
 import json
 import os
-import time
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from recommons.common.durably import is_disk_fault
 from recommons.common.errors import RecommonsError
+from recommons.common.locking import is_locked, locked_or_not
 from recommons.server.folder import now
 from recommons.server.progress import RoundProgress
 
@@ -32,14 +33,16 @@ __all__ = [
     "RunOptions",
     "attended",
     "is_attended",
-    "killed_in",
     "last_end",
     "last_progress",
+    "left_in",
 ]
 
 _LOCK, _PROCESS = "lock", "process.json"
 _PROGRESS, HISTORY = "progress.json", "progress.jsonl"
 _OPTIONS = "options.json"
+_LEAST_ROOM = 1 << 16
+"""Bytes free under which a fault without a name is taken for the disk's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +79,8 @@ def attended(run: Path, flower_run: int | None = None) -> Iterator[None]:
     Raises:
         RecommonsError: ``run/ledger-busy``: another process does.
     """
-    descriptor = os.open(run / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        if not _locked(descriptor):
+    with locked_or_not(run / _LOCK) as alone:
+        if not alone:
             raise RecommonsError("run/ledger-busy", f"another process carries out {run.name}")
         _replace(run / _PROCESS, {"pid": os.getpid(), "began": now(), "flower": flower_run})
         code, message = "run/fault", ""
@@ -88,43 +90,34 @@ def attended(run: Path, flower_run: int | None = None) -> Iterator[None]:
         except RecommonsError as error:
             code, message = error.code, error.message
             raise
+        except Exception as error:
+            if not _for_want_of_room(run, error):
+                raise
+            code, message = "coordinator/disk", f"there is no room: {type(error).__name__}"
+            raise RecommonsError(code, message) from error
         finally:
             end = LastEnd(time=now(), code=code or None, message=message)
-            _replace(run / _PROCESS, {"ended": asdict(end)})
-    finally:
-        os.close(descriptor)
+            _say_last(run / _PROCESS, {"ended": asdict(end), "flower": flower_run})
 
 
-def _locked(descriptor: int) -> bool:
-    """Take the lock; whoever only looks at it lets go within an instant."""
-    for _ in range(20):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return True
-    return False
+def _for_want_of_room(run: Path, error: Exception) -> bool:
+    """Whether a fault is the disk's: this process's own, or Flower's on the same disk."""
+    if isinstance(error, OSError) and is_disk_fault(error):
+        return True
+    return shutil.disk_usage(run).free < _LEAST_ROOM
 
 
 def is_attended(run: Path) -> bool:
     """Whether a process carries out the run now."""
-    try:
-        descriptor = os.open(run / _LOCK, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        # A shared lock, so that two who look do not take each other for the process.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    return is_locked(run / _LOCK)
 
 
-def killed_in(run: Path) -> int | None:
-    """Flower's run whose process ended without a word; None where it lives or has said why."""
+def left_in(run: Path) -> int | None:
+    """Flower's run of the last process, where that is gone; None while one lives.
+
+    Flower hears of its end from the process itself, or notices a minute later: not at all where
+    the SuperLink was gone first.
+    """
     flower_run = _read(run / _PROCESS).get("flower")
     # Looked at afterwards: a process that begins meanwhile is another one, in a later run.
     return flower_run if isinstance(flower_run, int) and not is_attended(run) else None
@@ -179,6 +172,16 @@ def _replace(path: Path, fields: dict[str, Any]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(json.dumps(fields) + "\n")
     temporary.replace(path)
+
+
+def _say_last(path: Path, fields: dict[str, Any]) -> None:
+    """Write a word for whoever comes next, on a full disk in the place that the last one has."""
+    try:
+        _replace(path, fields)
+    except OSError:
+        with suppress(OSError), path.open("r+b") as file:
+            file.write(json.dumps(fields).encode())
+            file.truncate()
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from recommons.common.options import Json
 from recommons.server.console.commands import console
-from recommons.server.coordinator_commands import resume, run, start, status, stop
+from recommons.server.coordinator_commands import bundle, resume, run, start, status, stop
 
 __all__ = ["coordinator"]
 
@@ -19,21 +20,22 @@ coordinator = typer.Typer(
 ledger = typer.Typer(no_args_is_help=True, help="The coordinator's own record, for auditors.")
 coordinator.add_typer(ledger, name="ledger")
 
-for _command in (start, run, status, stop, resume, console):
+for _command in (start, run, status, stop, resume, console, bundle):
     coordinator.command()(_command)
 
 
 @ledger.command()
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The home, or a run's folder.")],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="Where the two files go.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Verify the coordinator's ledger and copy it, with its receipts, for an auditor.
 
     The files are coordinator.ledger.jsonl and coordinator.receipts.jsonl; they hold all runs.
 
     Example:
+        recommons coordinator ledger export federation exported/
         recommons coordinator ledger export runs/001/coordinator exported/
     """
     from recommons.server.ledger_command import export_ledger

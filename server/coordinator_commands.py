@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["resume", "run", "start", "status", "stop"]
+from recommons.common.options import Json
+
+__all__ = ["bundle", "resume", "run", "start", "status", "stop"]
 
 Home = Annotated[
     Path,
@@ -15,11 +17,18 @@ _Run = Annotated[
     str | None, typer.Argument(metavar="RUN", help="Such as 001; by default the latest.")
 ]
 _Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Stay until the run is over.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def start(
     home: Annotated[Path, typer.Argument(metavar="DIR", help="The coordinator's home.")],
+    health: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:]PORT",
+            envvar="RECOMMONS_HEALTH",
+            help="Answer /livez, /readyz and /metrics there, on loopback unless a host is named.",
+        ),
+    ] = None,
 ) -> None:
     """Run the coordinator's processes until SIGTERM or Ctrl-C.
 
@@ -27,12 +36,12 @@ def start(
     sites reach. A process that ends is started again, and so is a run whose process died.
 
     Example:
-        recommons coordinator start federation
+        recommons coordinator start federation --health 9465
     """
     from recommons.server.home import CoordinatorHome
     from recommons.server.superlink import start_coordinator
 
-    start_coordinator(CoordinatorHome.open(home))
+    start_coordinator(CoordinatorHome.open(home), health=health)
 
 
 def run(
@@ -43,26 +52,34 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, start nothing.")
     ] = False,
+    no_start: Annotated[
+        bool,
+        typer.Option("--no-start", help="Found the run for `flwr run`, and print its folder."),
+    ] = False,
     wait: _Wait = True,
     deadline: Annotated[
         float, typer.Option(min=1, help="Seconds that a step waits for the last site.")
     ] = 600.0,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Check a plan, show what it will cost, and carry it out with the sites that are connected.
 
     The run goes on in the coordinator's own processes: Ctrl-C ends the watching and not the run.
+    With --no-start nobody carries it out: Flower's own tools may (docs/flower.md).
 
     Example:
         recommons coordinator run PLAN.toml --dry-run
         recommons coordinator run PLAN.toml
     """
-    from recommons.server.run_command import run_plan
+    from recommons.server.run_command import found_plan, run_plan
 
+    if no_start and not dry_run:
+        found_plan(home, plan, deadline=deadline, as_json=as_json)
+        return
     run_plan(home, plan, dry_run=dry_run, wait=wait, deadline=deadline, as_json=as_json)
 
 
-def status(home: Home = Path(), as_json: _Json = False) -> None:
+def status(home: Home = Path(), as_json: Json = False) -> None:
     """Show sites, processes, runs and releases.
 
     Example:
@@ -84,7 +101,7 @@ def stop(
         bool, typer.Option("--for-good", help="End it at the sites too; it cannot be resumed.")
     ] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Stay until it stands.")] = True,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Stop a run between two attempts; `resume` takes it up again.
 
@@ -99,7 +116,7 @@ def stop(
 
 
 def resume(
-    run: _Run = None, home: Home = Path(), wait: _Wait = True, as_json: _Json = False
+    run: _Run = None, home: Home = Path(), wait: _Wait = True, as_json: Json = False
 ) -> None:
     """Take a run up again after its last finished round.
 
@@ -111,3 +128,26 @@ def resume(
     from recommons.server.run_command import resume_run
 
     resume_run(home, run, wait=wait, as_json=as_json)
+
+
+def bundle(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="A new or an empty folder.")],
+) -> None:
+    """Write the thin bundle with which `flwr run` carries out a run over stock SuperNodes.
+
+    It holds names and no code. A site whose SuperNode is Flower's own trusts the server: see
+    docs/flower.md.
+
+    Example:
+        recommons coordinator bundle thin
+    """
+    from recommons.common.bundle import BUNDLE_FILES
+    from recommons.common.errors import InvalidInput
+
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        # Whatever lies there would travel with it.
+        raise InvalidInput("run/output", f"OUT is {folder}; required: a new or an empty folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in BUNDLE_FILES.items():
+        (folder / name).write_bytes(content)
+    typer.echo(f"{folder}: {', '.join(BUNDLE_FILES)}")

@@ -17,7 +17,6 @@
 """
 
 import secrets
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,11 +25,11 @@ from typing import Annotated, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from recommons.common.checks import describe_validation
 from recommons.common.durably import write_durably
 from recommons.common.errors import InvalidInput
+from recommons.common.toml_file import read_settings
 from recommons.server.authority import Authority, Credentials, key_fingerprint
 from recommons.server.gateway.members import read_members, write_members
 
@@ -146,15 +145,8 @@ class CoordinatorHome:
         Raises:
             InvalidInput: ``coordinator/home``.
         """
-        try:
-            fields = tomllib.loads((folder / _SETTINGS).read_text("utf-8"))
-            return cls(folder=folder, settings=CoordinatorSettings.model_validate(fields))
-        except ValidationError as error:
-            raise InvalidInput("coordinator/home", describe_validation(_SETTINGS, error)) from error
-        except (OSError, ValueError) as error:
-            raise InvalidInput(
-                "coordinator/home", f"{_SETTINGS} in {folder} cannot be read: {error}"
-            ) from error
+        settings = read_settings(folder / _SETTINGS, CoordinatorSettings, "coordinator/home")
+        return cls(folder=folder, settings=settings)
 
     @property
     def superlink_address(self) -> str:

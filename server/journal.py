@@ -172,8 +172,9 @@ def _last_heads(
 ) -> tuple[dict[str, SignedHead], dict[str, SignedHead]]:
     """The last head of every site: ever, and under this roster.
 
+    Ever, under whatever key of the site: what it is shown must not lapse when a key is replaced.
     A site's ledger may go back to an earlier line once only: under a new roster, when its operator
-    has given up what an old backup lost. A head signed with an earlier key counts no more.
+    has given up what an old backup lost.
     """
     last: dict[str, SignedHead] = {}
     floor: dict[str, SignedHead] = {}
@@ -188,12 +189,7 @@ def _last_heads(
         last |= floor
     if in_force != roster.hash.hex():
         floor = {}
-    known = {
-        site: last[site]
-        for site, key in roster.keys.items()
-        if site in last and last[site].is_signed_by(key, roster.federation)
-    }
-    return known, floor
+    return {site: last[site] for site in roster.keys if site in last}, floor
 
 
 class AttemptJournal:

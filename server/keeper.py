@@ -1,8 +1,9 @@
 """What the coordinator does by itself: it knows its members, and takes up runs that were cut off.
 
-A run whose process was killed, or died of something that has no name, goes on in a new run of
-Flower's, where its ledger ends: what was open counts as spent. A run that ended under a name of
-ours (too few sites, the operator's word, no attempts left) is left to the operator.
+A run whose process was killed, or died of something that has no name, or for want of room
+on the disk, goes on in a new run of Flower's, where its ledger ends: what was open counts as spent.
+A run that ended under another name of ours (too few sites, the operator's word, no attempts left)
+is left to the operator.
 """
 
 import logging
@@ -12,16 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from recommons.common.errors import RecommonsError
-from recommons.server.attendance import killed_in
+from recommons.server.attendance import left_in
 from recommons.server.control import Control
 from recommons.server.home import CoordinatorHome
 from recommons.server.runs import RUNS, flower_runs, note_flower_run
-from recommons.server.status import run_states
+from recommons.server.status_reading import run_states
 from recommons.server.stopping import stop_asked
 
 __all__ = ["Keeper", "register_sites", "start_run"]
 
-_BY_ITSELF = frozenset({"run/interrupted", "run/fault"})
+_BY_ITSELF = frozenset({"run/interrupted", "run/fault", "coordinator/disk"})
+_STEADY_SECONDS = 30.0
 _log = logging.getLogger(__name__)
 
 
@@ -87,14 +89,17 @@ class Keeper:
             with Control(self.home) as control:
                 flower_run = flower_runs(path)[-1]
                 if not control.run_state(flower_run).over:
-                    # Its app may be about to begin; one that has begun and died is ended here, as
-                    # Flower itself notices that a minute later.
-                    if killed_in(path) != flower_run:
+                    # Its app may be about to begin; one that has begun and is gone is ended here,
+                    # as Flower itself notices that a minute later.
+                    if left_in(path) != flower_run:
                         continue
                     control.stop_run(flower_run)
                 start_run(control, path)
+            now = time.monotonic()
+            if now > self._due.get(name, 0.0) + _STEADY_SECONDS:
+                self._tries.pop(name, None)  # it went on for a while: not one that dies at once
             tries = self._tries[name] = self._tries.get(name, 0) + 1
-            self._due[name] = time.monotonic() + min(self.longest_pause, 5.0 * 2.0**tries)
+            self._due[name] = now + min(self.longest_pause, 5.0 * 2.0**tries)
             _log.warning("run %s was taken up again", name)
             taken.append(name)
         return taken

@@ -7,6 +7,7 @@ import typer
 from recommons.common.ledger_copy import LedgerCopy
 from recommons.server.folder import CoordinatorFolder
 from recommons.server.ledger import COORDINATOR
+from recommons.server.runs import Runs
 
 __all__ = ["export_ledger"]
 
@@ -14,20 +15,18 @@ __all__ = ["export_ledger"]
 def export_ledger(folder: Path, output: Path, *, as_json: bool) -> None:
     """Verify the ledger and the receipts, and copy them.
 
+    Args:
+        folder: A coordinator's home, or the folder of a run.
+        output: Where the two files go.
+        as_json: Print JSON.
+
     Raises:
+        InvalidInput: ``run/folder`` or ``run/unknown``.
         LedgerError: They are not as the coordinator wrote them.
     """
+    if (folder / "federation.toml").exists():
+        folder = Runs(folder).path()  # any run of a home leads to the one ledger of all
     opened = CoordinatorFolder.open(folder)
-    copy = LedgerCopy.verified(
-        COORDINATOR,
-        opened.ledger_identity.public_key,
-        *(_read(opened.records / name) for name in ("ledger.jsonl", "receipts.jsonl")),
-    )
-    output.mkdir(parents=True, exist_ok=True)
-    for name, data in copy.files().items():
-        (output / name).write_bytes(data)
+    copy = LedgerCopy.of_folder(COORDINATOR, opened.ledger_identity.public_key, opened.records)
+    copy.write(output)
     typer.echo(copy.summary(as_json=as_json))
-
-
-def _read(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""

@@ -18,7 +18,7 @@ from flwr.supercore.inflatable.inflatable_object import (
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 from flwr.superlink.grid.http_grid import HttpGrid
 
-from recommons.common.parcel import pack_parcel, unpack_parcel
+from recommons.common.parcel import pack_parcel, unpack_parcel, write_once
 from recommons.server.depot import Depot
 
 __all__ = ["DepotMail", "GridMail", "Mail", "mail_of"]
@@ -90,12 +90,15 @@ class DepotMail:
         self._client = grid._runtime_client
         self._depot = depot
         self._looked = time.monotonic()
+        self._nodes: dict[str, int] = {}
 
     def push(self, messages: Sequence[Message]) -> list[str]:
         """See `Mail`."""
         heads, trees = [], []
         contents: dict[str, bytes] = {}
         with no_object_id_recompute():
+            written = {id(record): record for m in messages for record in m.content.values()}
+            write_once(written.values())
             for message in messages:
                 message.metadata.__dict__["_message_id"] = message.object_id
                 objects = get_all_nested_objects(message)
@@ -103,7 +106,9 @@ class DepotMail:
                     if object_id not in contents:
                         contents[object_id] = item.deflate()
                 parcel = pack_parcel(contents[object_id] for object_id in objects)
-                self._depot.send(message.object_id, parcel)
+                node = message.metadata.dst_node_id
+                self._depot.send(node, message.object_id, parcel)
+                self._nodes[message.object_id] = node
                 heads.append(message_to_proto(remove_content_from_message(message)))
                 trees.append(ObjectTree(object_id=message.object_id))
         request = PushAppMessagesRequest(messages_list=heads, message_object_trees=trees)
@@ -124,7 +129,8 @@ class DepotMail:
     def close(self, ids: Collection[str]) -> None:
         """See `Mail`."""
         for message_id in ids:
-            self._depot.withdraw(message_id)
+            if message_id in self._nodes:
+                self._depot.withdraw(self._nodes.pop(message_id), message_id)
             self._depot.answered(message_id)
 
     def _failed(self, ids: Collection[str]) -> dict[str, Message | None]:

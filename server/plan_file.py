@@ -4,7 +4,6 @@ TOML; `docs/plan.md` lists every key. From it follows the plan document, in whic
 pinned. Nothing here looks at data: numbers of users are the sites' declared, rounded ones.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
@@ -17,11 +16,9 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
 
-from recommons.common.checks import describe_validation
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.catalogue_document import catalogue_from_bytes
 from recommons.common.errors import InvalidInput
@@ -30,15 +27,16 @@ from recommons.common.models.registry import MODEL_NAMES, build_model
 from recommons.common.privacy.calibration import default_delta
 from recommons.common.secagg.identity import is_identifier
 from recommons.common.secagg.parameters import RoundParameters
+from recommons.common.toml_file import read_settings
 from recommons.server.planning import Wish, noise_cohort
 
-__all__ = ["PlanFile", "PlannedRun", "read_plan_file"]
+__all__ = ["Epsilon", "ModelName", "PlanFile", "PlannedRun", "RingBits", "read_plan_file"]
 
 _MOST_ITEMS = 10_000_000
 
 
 def _epsilon(value: object) -> object:
-    return inf if value in ("inf", inf) else value
+    return inf if value in ("inf", "Infinity", inf) else value
 
 
 def _site(name: str) -> str:
@@ -53,7 +51,9 @@ def _model(name: str) -> str:
     return name
 
 
-Model = Annotated[str, AfterValidator(_model)]
+Epsilon = Annotated[float, BeforeValidator(_epsilon), Field(gt=0)]
+ModelName = Annotated[str, AfterValidator(_model)]
+RingBits = Literal[8, 16, 24, 32, 40, 48, 56, 64]
 Users = Annotated[int, Field(ge=1)]
 Site = Annotated[str, AfterValidator(_site)]
 
@@ -79,15 +79,15 @@ class PlanFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    model: Model = "als"
+    model: ModelName = "als"
     settings: dict[str, Any] = Field(default_factory=dict)
-    epsilon: Annotated[float, BeforeValidator(_epsilon), Field(gt=0)] = 8.0
+    epsilon: Epsilon = 8.0
     delta: Annotated[float, Field(gt=0, lt=1)] | None = None
     colluding: Annotated[int, Field(ge=0)] = 1
     min_survivors: Annotated[int, Field(ge=2)] | None = None
     spare_attempts: Annotated[int, Field(ge=0, le=1000)] = 0
     max_sites_per_person: Annotated[int, Field(ge=1)] = 1
-    ring_bits: Literal[8, 16, 24, 32, 40, 48, 56, 64] | None = None
+    ring_bits: RingBits | None = None
     sites: dict[Site, Users] | Annotated[int, Field(ge=2, le=4096)]
     users_per_site: Users | None = None
     catalogue: str | None = None
@@ -137,7 +137,7 @@ def read_plan_file(path: Path) -> PlannedRun:
             each of which the message names; ``secagg/…``: c and M that no such cohort can hold;
             ``model/…``: a model or settings that do not fit the catalogue.
     """
-    file = _parse(path)
+    file = read_settings(path, PlanFile, "plan/file")
     declared = file.declared_users()
     wish = Wish(
         epsilon=file.epsilon,
@@ -160,21 +160,6 @@ def read_plan_file(path: Path) -> PlannedRun:
         model=model,
         wish=wish,
     )
-
-
-def _parse(path: Path) -> PlanFile:
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidInput(
-            "plan/file", f"PLAN is {str(path)!r}; required: a readable TOML file"
-        ) from error
-    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are both ValueErrors
-        raise InvalidInput("plan/file", f"{path.name}: not TOML: {error}") from error
-    try:
-        return PlanFile.model_validate(values)
-    except ValidationError as error:
-        raise InvalidInput("plan/file", describe_validation(path.name, error)) from error
 
 
 def _catalogue(file: PlanFile, path: Path) -> Catalogue:

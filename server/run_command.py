@@ -23,10 +23,11 @@ from recommons.server.keeper import start_run
 from recommons.server.plan_file import PlannedRun, read_plan_file
 from recommons.server.progress import RoundProgress
 from recommons.server.runs import Runs, flower_runs
-from recommons.server.status import RunStatus, Status, read_status, run_states
+from recommons.server.status import RunStatus, Status
+from recommons.server.status_reading import read_status, run_states
 from recommons.server.stopping import StopRequest, ask_to_stop, take_back
 
-__all__ = ["resume_run", "run_plan", "show_status", "stop_run"]
+__all__ = ["found_plan", "resume_run", "run_plan", "show_status", "stop_run"]
 
 _NOT_OVER = frozenset({"running", "waiting", "stopped"})
 _LOOK_SECONDS = 0.2
@@ -61,6 +62,24 @@ def run_plan(
         run = runs.found(planned, RunOptions(deadline_seconds=deadline)).folder
         start_run(control, run)
     _accompany(home, run, wait=wait, as_json=as_json)
+
+
+def found_plan(folder: Path, plan: Path, *, deadline: float, as_json: bool) -> None:
+    """Found a run that somebody else will start, and print its folder.
+
+    Raises:
+        RecommonsError: The plan cannot be carried out.
+    """
+    home, planned = CoordinatorHome.open(folder), read_plan_file(plan)
+    budget = plan_budget(planned)
+    if not as_json:
+        print_budget(budget, Console(stderr=True), None)
+    run = Runs(home.folder).found(planned, RunOptions(deadline_seconds=deadline)).folder.absolute()
+    told = {"run": run.name, "folder": str(run), "budget": budget_document(budget)}
+    if as_json:
+        _print_json(told)
+    else:
+        sys.stdout.write(f"{run}\n")
 
 
 def resume_run(folder: Path, name: str | None, *, wait: bool, as_json: bool) -> None:

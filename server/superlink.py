@@ -15,15 +15,18 @@ import signal
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
+from recommons.common.health import parse_address
 from recommons.server.control import Control, RunState
 from recommons.server.depot import DEPOT_FOLDER
 from recommons.server.home import CoordinatorHome
 from recommons.server.keeper import Keeper, register_sites
 from recommons.server.processes import Child, Supervisor
 from recommons.server.wakeups import WAKE_FOLDER
+from recommons.server.watching import watched
 
 __all__ = ["coordinator_children", "start_coordinator", "wait_for_run"]
 
@@ -95,8 +98,16 @@ def wait_for_run(control: Control, run_id: int, every_seconds: float = 1.0) -> R
     return state
 
 
-def start_coordinator(home: CoordinatorHome) -> None:
-    """Run the coordinator's processes until SIGTERM or SIGINT."""
+def start_coordinator(home: CoordinatorHome, *, health: str | None = None) -> None:
+    """Run the coordinator's processes until SIGTERM or SIGINT.
+
+    Args:
+        home: The coordinator's home.
+        health: ``[HOST:]PORT`` on which health endpoints and metrics are answered; by default none.
+
+    Raises:
+        InvalidInput: ``input/argument``: that address cannot be listened on.
+    """
     stop = threading.Event()
 
     def leave(_signal: int, _frame: FrameType | None) -> None:
@@ -113,4 +124,8 @@ def start_coordinator(home: CoordinatorHome) -> None:
         register_sites(home)
         Keeper(home, stop).start()
 
-    supervisor.run(ready)
+    with ExitStack() as stack:
+        if health is not None:
+            host, port = stack.enter_context(watched(home, parse_address(health)))
+            logging.getLogger(__name__).info("health endpoints on %s:%d", host, port)
+        supervisor.run(ready)

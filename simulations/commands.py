@@ -145,8 +145,8 @@ def simulate(
     engine: Annotated[
         str | None,
         typer.Option(
-            metavar="inprocess",
-            help="What drives the sites. [default: inprocess]",
+            metavar="inprocess|flower",
+            help="What drives the sites; flower: found them for `flwr run`. [default: inprocess]",
             rich_help_panel=_RUN,
         ),
     ] = None,

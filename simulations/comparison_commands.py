@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from recommons.common.options import Json
+
 __all__ = ["compare"]
 
 
@@ -35,7 +37,7 @@ def compare(
         Path | None,
         typer.Option(metavar="DIR", help="Also write comparison.json and comparison.svg there."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Several plans at several ε, by whole runs: quality, bytes and seconds in one picture.
 

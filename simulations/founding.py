@@ -2,7 +2,7 @@
 
 import math
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,15 +16,16 @@ from recommons.common.data.catalogue_document import catalogue_to_bytes
 from recommons.common.data.dataset import Dataset
 from recommons.common.errors import InvalidInput
 from recommons.common.federation import Federation
+from recommons.common.models.interface import FederatedModel
 from recommons.common.peers import fingerprint
-from recommons.common.plan import Plan
 from recommons.common.policy import BudgetPolicy, CohortPolicy, PlansPolicy, Policy
+from recommons.common.privacy.mechanism import RoundSpec
 from recommons.common.secagg.identity import SigningIdentity
 from recommons.common.secagg.roster import Roster, RosterSite
 from recommons.server.folder import CoordinatorFolder
-from recommons.server.planning import Wish
+from recommons.server.planning import Wish, make_plan, specs_for
 
-__all__ = ["Found", "found_federation", "simulated_policy"]
+__all__ = ["Found", "found_federation"]
 
 _FEDERATION = "simulation"
 
@@ -45,7 +46,7 @@ class Found:
 _ANY_ROUNDS = 100_000
 
 
-def simulated_policy(wish: Wish) -> Policy:
+def _policy(wish: Wish) -> Policy:
     """The policy of a simulated site: exactly what the simulation asks for, and no more.
 
     A second run would need a new simulation: the budget is for all time and holds one run.
@@ -74,34 +75,41 @@ def found_federation(
     dataset: Dataset,
     own_users: Mapping[str, npt.NDArray[np.int64]],
     declared_users: Mapping[str, int],
-    make_plan_for: Callable[[Roster], Plan],
-    policy: Policy,
+    model: FederatedModel,
+    wish: Wish,
+    specs: tuple[RoundSpec, ...] | None = None,
 ) -> Found:
     """Make every folder of a simulated federation and its plan.
+
+    Every site allows exactly this plan. All sites are made here, in one place: each one's keys
+    count as verified at every other.
 
     Args:
         folder: Where; `coordinator` and `sites` are made in it.
         dataset: The data whose users the sites hold.
         own_users: The training users of each site, as positions in the data set.
         declared_users: The rounded number each site declares.
-        make_plan_for: The plan, once the roster is known.
-        policy: What every site allows. All are made here, in one place: each one's keys count as
-            verified at every other.
+        model: What is trained.
+        wish: The guarantee.
+        specs: The mechanism of every round, where `specs_for` has been asked already.
 
     Raises:
-        InvalidInput: A site has no users to train on.
+        InvalidInput: A site has no users to train on, or the wish does not hold for the cohort.
+        PrivacyError: No noise grants the wish.
     """
     empty = sorted(site for site, users in own_users.items() if not len(users))
     if empty:
         raise InvalidInput("run/too-small", f"sites {', '.join(empty)} have no users to train on")
+    specs = specs or specs_for(model, declared_users, wish)  # before anything is written
     document = catalogue_to_bytes(dataset.catalogue)
-    (folder / "coordinator").mkdir(mode=0o700, parents=True, exist_ok=True)
-    (folder / "sites").mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for half in ("coordinator", "sites"):
+        (folder / half).mkdir(mode=0o700, exist_ok=True)
     (folder / "coordinator" / "catalogue.json").write_bytes(document)
 
     folders = {site: folder / "sites" / site for site in sorted(own_users)}
-    roster = _enrol(folders, dataset, own_users, declared_users, policy)
-    plan = make_plan_for(roster)
+    roster = _enrol(folders, dataset, own_users, declared_users, _policy(wish))
+    plan = make_plan(model, dataset.catalogue, roster, declared_users, wish, specs)
     federation_key = SigningIdentity(secrets.token_bytes(32))
     coordinator_key = SigningIdentity(secrets.token_bytes(32))
     federation = Federation(

@@ -73,19 +73,23 @@ class Loopback:
     agents: "dict[str, subprocess.Popen[bytes]]" = field(default_factory=dict)
 
     @classmethod
-    def enrol(cls, folder: Path, run: CoordinatorFolder, sites: Path) -> "Loopback":
+    def enrol(
+        cls, folder: Path, run: CoordinatorFolder, sites: Path, *, address: str = "127.0.0.1"
+    ) -> "Loopback":
         """Make a home beside a simulated federation and enrol its sites there; nobody starts yet.
 
         Args:
             folder: Where the home is made.
             run: The coordinator's folder of the simulated federation.
             sites: The folder of its sites' folders.
+            address: Of the coordinator's host.
         """
         home = CoordinatorHome.create(
             folder,
             CoordinatorSettings(
                 federation=run.plan.federation,
-                names=("127.0.0.1",),
+                names=(address,),
+                listen=address,
                 port=free_port(),
                 enrolment_port=free_port(),
                 superlink_port=free_port(),
@@ -99,7 +103,7 @@ class Loopback:
             request = create_node_key(own, site)
             (own / "node.pem").write_bytes(home.admit(site, request, now=datetime.now(UTC)))
             shutil.copy(home.folder / "authority.pem", own / "authority.pem")
-            Connection(address=f"127.0.0.1:{home.settings.port}").write(own)
+            Connection(address=f"{address}:{home.settings.port}").write(own)
         return cls(home, found, dict(run.plan.declared_users))
 
     def start_coordinator(self) -> None:

@@ -4,35 +4,17 @@ Options on the command line override the file. Everything has a default, so that
 none, is a complete request.
 """
 
-import tomllib
-from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from recommons.common.checks import describe_validation
 from recommons.common.errors import InvalidInput
-from recommons.common.models.registry import MODEL_NAMES
+from recommons.common.toml_file import read_toml
+from recommons.server.plan_file import Epsilon, ModelName, RingBits
 
 __all__ = ["SimulationSettings"]
-
-
-def _epsilon(value: object) -> object:
-    return inf if value in ("inf", "Infinity", inf) else value
-
-
-def _model(name: str) -> str:
-    if name not in MODEL_NAMES:
-        raise ValueError(f"must be one of {', '.join(MODEL_NAMES)}")
-    return name
 
 
 class SimulationSettings(BaseModel):
@@ -57,7 +39,7 @@ class SimulationSettings(BaseModel):
         ring_bits: Bits of a coordinate on the wire; None for 32, or what the plan needs.
         dropout: Probability that a site vanishes at a random step of an attempt.
         seed: Of the split, the partition, the outages and every other choice that is not a secret.
-        engine: What drives the sites.
+        engine: What drives the sites: `flower` only founds the federation, for `flwr run`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
@@ -66,19 +48,25 @@ class SimulationSettings(BaseModel):
     columns: dict[str, str] = Field(default_factory=dict)
     sites: Annotated[int, Field(ge=3, le=1000)] = 8
     partition: Literal["uniform", "country", "skewed"] = "uniform"
-    model: Annotated[str, AfterValidator(_model)] = "als"
+    model: ModelName = "als"
     dim: Annotated[int, Field(ge=1, le=512)] | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
-    epsilon: Annotated[float, BeforeValidator(_epsilon), Field(gt=0)] = 8.0
+    epsilon: Epsilon = 8.0
     delta: Annotated[float, Field(gt=0, lt=1)] | None = None
     colluding: Annotated[int, Field(ge=0)] = 1
     min_survivors: Annotated[int, Field(ge=2)] | None = None
     spare_attempts: Annotated[int, Field(ge=0, le=100)] | None = None
     max_sites_per_person: Annotated[int, Field(ge=1)] = 1
-    ring_bits: Literal[8, 16, 24, 32, 40, 48, 56, 64] | None = None
+    ring_bits: RingBits | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     seed: Annotated[int, Field(ge=0)] = 0
-    engine: Literal["inprocess"] = "inprocess"
+    engine: Literal["inprocess", "flower"] = "inprocess"
+
+    @model_validator(mode="after")
+    def _no_outages_of_flowers(self) -> Self:
+        if self.engine == "flower" and self.dropout:
+            raise ValueError("dropout is played by the inprocess engine alone; required: 0")
+        return self
 
     @classmethod
     def load(cls, plan: Path | None, overrides: dict[str, Any]) -> Self:
@@ -91,7 +79,7 @@ class SimulationSettings(BaseModel):
         Raises:
             InvalidInput: The file cannot be read, or a value is not admissible; names each.
         """
-        values = {} if plan is None else _toml(plan)
+        values = {} if plan is None else read_toml(plan, "run/settings")
         values |= {name: value for name, value in overrides.items() if value is not None}
         try:
             return cls.model_validate(values)
@@ -117,14 +105,3 @@ class SimulationSettings(BaseModel):
         if self.spare_attempts is not None:
             return self.spare_attempts
         return 1 if self.dropout else 0
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidInput(
-            "run/settings", f"PLAN is {str(path)!r}; required: a readable TOML file"
-        ) from error
-    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are both ValueErrors
-        raise InvalidInput("run/settings", f"{path.name}: not TOML: {error}") from error

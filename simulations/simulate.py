@@ -22,10 +22,10 @@ from recommons.common.models.registry import build_model
 from recommons.common.privacy.calibration import default_delta
 from recommons.server.display import Display
 from recommons.server.folder import CoordinatorFolder
-from recommons.server.planning import Wish, make_plan, specs_for
+from recommons.server.planning import Wish, specs_for
 from recommons.server.training import TrainingResult
 from recommons.simulations.evaluation import Evaluated, evaluate_sites
-from recommons.simulations.founding import found_federation, simulated_policy
+from recommons.simulations.founding import found_federation
 from recommons.simulations.online_retail import load_online_retail
 from recommons.simulations.outages import random_outages
 from recommons.simulations.populations import Population, declared_users, partition
@@ -35,7 +35,7 @@ from recommons.simulations.report.schema import Report, report_json
 from recommons.simulations.settings import SimulationSettings
 from recommons.simulations.training_run import run_in_process
 
-__all__ = ["Outcome", "Scene", "open_output", "simulate"]
+__all__ = ["Outcome", "Scene", "found", "open_output", "simulate"]
 
 _SETTINGS = "simulation.json"
 
@@ -223,6 +223,19 @@ def simulate(
     return Outcome(report=report, example_items=evaluated.example_items)
 
 
+def found(settings: SimulationSettings, folder: Path) -> CoordinatorFolder:
+    """Found the federation and its plan, for somebody else's engine to carry out.
+
+    Args:
+        settings: What `open_output` returned.
+        folder: The output folder.
+
+    Raises:
+        RecommonsError: The data cannot be read, or the plan does not hold.
+    """
+    return _coordinator(settings, Scene.set_up(settings), folder)
+
+
 def _coordinator(settings: SimulationSettings, scene: Scene, folder: Path) -> CoordinatorFolder:
     """The coordinator of the run: founded now, or before the process was stopped."""
     path = folder / "coordinator"
@@ -241,10 +254,9 @@ def _coordinator(settings: SimulationSettings, scene: Scene, folder: Path) -> Co
         scene.dataset,
         scene.training_users(),
         scene.declared,
-        make_plan_for=lambda roster: make_plan(
-            model, scene.dataset.catalogue, roster, scene.declared, wish, specs
-        ),
-        policy=simulated_policy(wish),
+        model,
+        wish,
+        specs,
     )
     return found.coordinator
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from recommons.common.bundle import COORDINATOR_SETTING, SITES_SETTING
 from recommons.common.errors import InvalidInput
 from recommons.server.display import open_display
 from recommons.simulations.report.schema import report_json
@@ -42,7 +43,7 @@ def run_simulation(
         RecommonsError: The options are not admissible, or the run failed.
     """
     calm_flower()
-    from recommons.simulations.simulate import open_output, simulate
+    from recommons.simulations.simulate import found, open_output, simulate
 
     if resume:
         given = [name for name, value in options.items() if value is not None]
@@ -53,6 +54,10 @@ def run_simulation(
     else:
         folder = output or next_folder()
         settings = open_output(folder, SimulationSettings.load(plan, _values(options)))
+        if settings.engine == "flower":
+            found(settings, folder)
+            sys.stdout.write(_for_flower(folder.absolute(), settings.sites, as_json=as_json))
+            return
     # With --json, standard output is the report alone; progress goes to standard error anyway.
     with open_display(Console(stderr=True), quiet=quiet or as_json) as display:
         outcome = simulate(settings, folder, display, command=shlex.join(_command_line()))
@@ -64,6 +69,23 @@ def run_simulation(
         Console(),
         folder=folder,
         example_items=",".join(outcome.example_items),
+    )
+
+
+def _for_flower(folder: Path, sites: int, *, as_json: bool) -> str:
+    """What to type for `flwr run`, and then to see the report."""
+    place = f'{COORDINATOR_SETTING}="{folder / "coordinator"}" {SITES_SETTING}="{folder / "sites"}"'
+    words = {
+        "run-config": place,
+        "federation-config": f"num-supernodes={sites}",
+    }
+    if as_json:
+        return json.dumps({"folder": str(folder), "flwr": words}, indent=2) + "\n"
+    options = " ".join(f"--{name} {shlex.quote(value)}" for name, value in words.items())
+    return (
+        "recommons coordinator bundle thin\n"
+        f"flwr run thin local --stream {options}\n"
+        f"recommons simulate --resume --output {shlex.quote(str(folder))}\n"
     )
 
 

@@ -17,11 +17,11 @@ from recommons.common.models.interface import PublicFigures
 from recommons.common.models.registry import build_model
 from recommons.server.attendance import ProgressFiles
 from recommons.server.folder import CoordinatorFolder
-from recommons.server.planning import Wish, make_plan, specs_for
+from recommons.server.planning import Wish
 from recommons.server.progress import RoundProgress
 from recommons.server.training import Watch, train
 from recommons.server.transport import Line
-from recommons.simulations.founding import found_federation, simulated_policy
+from recommons.simulations.founding import found_federation
 from recommons.simulations.inprocess import InProcessGrid
 
 SITES = ("berlin", "cork", "lyon", "oslo", "turin")
@@ -53,14 +53,13 @@ class Story:
             declared_users=declared, n_items=len(dataset.catalogue), epsilon=8.0
         )
         model = build_model("als", dataset.catalogue, figures, dim=3, seed=0)
-        specs = specs_for(model, declared, wish)
         found_federation(
             folder,
             dataset,
             {site: np.arange(k, 90, 5) for k, site in enumerate(SITES)},
             declared,
-            lambda roster: make_plan(model, dataset.catalogue, roster, declared, wish, specs),
-            simulated_policy(wish),
+            model,
+            wish,
         )
         return cls(coordinator=folder / "coordinator", sites=folder / "sites")
 

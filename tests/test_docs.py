@@ -50,7 +50,11 @@ def commands(path: Path) -> list[list[str]]:
 
 
 def options_of(command: click.Command) -> set[str]:
-    found = {name for parameter in command.params for name in parameter.opts}
+    found = {
+        name
+        for parameter in command.params
+        for name in (*parameter.opts, *parameter.secondary_opts)
+    }
     if isinstance(command, click.Group):
         context = click.Context(command)
         for name in {*command.commands, *command.list_commands(context)}:
@@ -264,6 +268,34 @@ def test_tests_that_pages_name_exist() -> None:
     named = {name for path in PAGES for name in re.findall(r"`(test_\w+)`", path.read_text())}
     assert len(named) > 30
     assert named - defined <= {"test_users"}  # a field of the report
+
+
+def test_every_row_of_the_threat_model_says_what_stops_it_what_is_left_and_what_shows_it() -> None:
+    """Actor, capability, mitigation, residual risk, and a test or an attack; tables with all."""
+    rows = heads = 0
+    for line in (DOCS / "threat-model.md").read_text().splitlines():
+        if not line.startswith("|") or set(line) <= set("|-"):
+            continue
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        assert len(cells) == 4, line
+        if cells[-1] == "shown by":
+            heads += 1
+            continue
+        rows += 1
+        assert all(cells), line
+        assert re.search(r"`[a-z0-9_-]+`", cells[-1]), f"no test or attack shows it: {line}"
+    assert (heads, rows) >= (7, 35)
+
+
+def test_pitfalls_are_ranked_by_what_they_do_to_the_guarantee() -> None:
+    rows = re.findall(
+        r"^\| (\d+) \| [^|]+ \| (\w+)", (DOCS / "pitfalls.md").read_text(), re.MULTILINE
+    )
+    assert [int(rank) for rank, _ in rows] == list(range(1, len(rows) + 1))
+    order = ["voids", "outside", "weakens", "costs"]
+    effects = [order.index(effect) for _, effect in rows]
+    assert len(effects) > 15
+    assert effects == sorted(effects)
 
 
 def test_attacks_that_the_threat_model_names_exist() -> None:

@@ -2,8 +2,9 @@
 
 import importlib
 import re
+import sqlite3
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from recommons.client.records.store import SiteStore
 from recommons.common import enrolment, invitation, news, sealing, wire
 from recommons.common.codes import CODES
 from recommons.common.data.catalogue import Catalogue
@@ -21,6 +23,7 @@ from recommons.common.privacy.events import event_from_json
 from recommons.common.privacy.spending import Spending
 from recommons.common.secagg import envelope
 from recommons.common.secagg.roster import Roster, RosterSite
+from recommons.server.federation.book import Book
 from recommons.server.gateway.members import read_members
 
 ROOT = Path(__file__).parents[1]
@@ -153,6 +156,34 @@ def test_another_version_of_messages_tokens_events_and_spending_is_refused_by_na
         with pytest.raises((RecommonsError, ProtocolAbort)) as refused:
             read()
         assert refused.value.code == code
+
+
+DATABASES: Mapping[str, tuple[str, Callable[[Path], Any]]] = {
+    "site": ("site/database", SiteStore),
+    "site, looked at": ("site/database", lambda path: SiteStore(path, read_only=True)),
+    "enrolment desk": ("federation/database", Book),
+}
+
+
+@pytest.mark.parametrize("name", DATABASES)
+@pytest.mark.parametrize("version", [0, 2, 9])
+def test_a_database_of_another_version_is_refused_and_left_as_it_is(
+    tmp_path: Path, name: str, version: int
+) -> None:
+    code, opened = DATABASES[name]
+    path = tmp_path / "some.db"
+    (Book if opened is Book else SiteStore)(path).close()
+    opened(path).close()
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (1,)
+        file.execute("DROP TABLE heads" if opened is not Book else "DROP TABLE reports")
+        file.execute(f"PRAGMA user_version={version}")
+        file.commit()
+    before = path.read_bytes()
+    with pytest.raises(RecommonsError) as refused:
+        opened(path)
+    assert refused.value.code == code
+    assert path.read_bytes() == before
 
 
 def test_refusals_of_the_page_are_named_codes() -> None:

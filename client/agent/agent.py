@@ -1,13 +1,12 @@
 """The agent's life: connect, answer, reconnect, leave."""
 
-import fcntl
 import logging
-import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -16,19 +15,22 @@ from flwr.clientapp import ClientApp
 from recommons.client.agent.answering import Answering
 from recommons.client.agent.chores import Chore, Chores
 from recommons.client.agent.connection import Connection
-from recommons.client.agent.credentials import read_node_key, tls_context
+from recommons.client.agent.credentials import certificate_fault, read_node_key, tls_context
 from recommons.client.agent.heartbeat import HEARTBEAT_SECONDS, Heartbeat
 from recommons.client.agent.link import FleetLink, LinkError
 from recommons.client.agent.logs import event
 from recommons.client.agent.pace import Backoff, Pace
+from recommons.client.records.database import DATABASE, kept_open
+from recommons.common.durably import write_durably
 from recommons.common.errors import InvalidInput
+from recommons.common.locking import locked_or_not
 
 __all__ = ["Agent"]
 
 _NODE_ID = "node.id"
 _LOCK = "agent.lock"
 # The line is as it was: the next message may well be answered.
-_GO_ON = frozenset({"agent/run-over", "agent/message"})
+_GO_ON = frozenset({"agent/run-over", "agent/message", "site/disk"})
 _log = logging.getLogger(__name__)
 
 
@@ -57,7 +59,7 @@ class Agent:
         """
         connection, key = Connection.read(self.folder), read_node_key(self.folder)
         backoff = Backoff()
-        with _alone(self.folder):
+        with _alone(self.folder), kept_open(self.folder / DATABASE):
             while not self.stop.is_set():
                 # Read anew each time: a renewed certificate needs no restart.
                 tls = tls_context(self.folder)
@@ -66,17 +68,19 @@ class Agent:
                     self._stay(link, connection, backoff)
                 except LinkError as error:
                     pause = backoff.failed()
-                    event(
-                        _log,
-                        "line lost",
-                        code=error.code,
-                        reason=error.message,
-                        pause=round(pause, 2),
-                    )
+                    self._lost(error, pause)
                     self.stop.wait(pause)
                 finally:
                     link.close()
         event(_log, "stopped")
+
+    def _lost(self, error: LinkError, pause: float) -> None:
+        """Say why the line was lost: by this site's own certificate, where that is the fault."""
+        code, reason = error.code, error.message
+        if code == "agent/unreachable":
+            fault = certificate_fault(self.folder, datetime.now(UTC))
+            code, reason = (code, reason) if fault is None else ("agent/tls", fault)
+        event(_log, "line lost", code=code, reason=reason, pause=round(pause, 2))
 
     def _stay(self, link: FleetLink, connection: Connection, backoff: Backoff) -> None:
         node_id = self._activate(link)
@@ -136,7 +140,9 @@ class Agent:
             with suppress(LinkError):
                 link.deactivate(int(remembered.read_text()))
             node_id = link.activate(HEARTBEAT_SECONDS)
-        remembered.write_text(f"{node_id}\n")
+        # Whole or as it was, also where the disk is full; without it a lease is waited for.
+        with suppress(OSError):
+            write_durably(remembered, f"{node_id}\n".encode())
         return node_id
 
 
@@ -147,12 +153,7 @@ def _alone(folder: Path) -> Iterator[None]:
     Raises:
         InvalidInput: ``agent/running``.
     """
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InvalidInput("agent/running", f"{folder} has a running agent") from error
+    with locked_or_not(folder / _LOCK) as alone:
+        if not alone:
+            raise InvalidInput("agent/running", f"{folder} has a running agent")
         yield
-    finally:
-        os.close(descriptor)

@@ -23,12 +23,14 @@ from flwr.supercore.inflatable.inflatable_utils import (
     inflate_object_from_contents,
 )
 from flwr.supercore.task_identity import TaskIdentity
+from sqlalchemy.exc import SQLAlchemyError
 
 from recommons.client.agent.link import Envelope, FleetLink, LinkError
 from recommons.client.agent.logs import event
+from recommons.client.records.disk import is_full
 from recommons.client.records.outbox import note_outbound
 from recommons.common.bundle import BUNDLE_HASH
-from recommons.common.parcel import pack_parcel, unpack_parcel
+from recommons.common.parcel import pack_parcel, unpack_parcel, write_once
 from recommons.common.wire import EXCHANGES
 
 __all__ = ["Answering"]
@@ -62,7 +64,8 @@ class Answering:
         """Fetch a message, let the app answer it, send the answer.
 
         Raises:
-            LinkError: The message or the line was lost; the coordinator's deadline decides.
+            LinkError: The message or the line was lost, or the disk is full (``site/disk``); the
+                coordinator's deadline decides.
         """
         start = time.perf_counter()
         metadata, run_id = envelope.message.metadata, envelope.message.metadata.run_id
@@ -81,7 +84,7 @@ class Answering:
             failed=reply.has_error(),
             bytes_in=received,
             bytes_out=sent,
-            reply=reply.object_id,
+            reply=reply.metadata.message_id,
             seconds_fetching=round(fetched - start, 4),
             seconds_computing=round(computed - fetched, 4),
             seconds_sending=round(time.perf_counter() - computed, 4),
@@ -152,19 +155,26 @@ class Answering:
 
     def _send(self, run_id: int, reply: Message, kind: str, refusal: str | None) -> int:
         """Note an answer in the outbox, then send it; returns its bytes."""
-        with no_object_id_recompute():  # a vector is hashed once
+        with no_object_id_recompute():  # a vector is written and hashed once
+            if reply.has_content():
+                write_once(reply.content.values())
             reply.metadata.__dict__["_message_id"] = reply.object_id
             objects = get_all_nested_objects(reply).values()
             parcel = pack_parcel(item.deflate() for item in objects)
             head = remove_content_from_message(reply) if reply.has_content() else reply
-            note_outbound(
-                self.site_dir,
-                kind=kind,
-                size=len(parcel),
-                sha256=reply.object_id,
-                code=refusal,
-                now=time.time(),
-            )
+            try:
+                note_outbound(
+                    self.site_dir,
+                    kind=kind,
+                    size=len(parcel),
+                    sha256=reply.object_id,
+                    code=refusal,
+                    now=time.time(),
+                )
+            except (OSError, SQLAlchemyError) as error:
+                if not is_full(error):
+                    raise
+                raise LinkError("site/disk", "the answer cannot be noted, so it stays") from error
             tree = ObjectTree(object_id=reply.object_id)
             session, wanted = self.link.announce(message_to_proto(head), tree)
         if reply.object_id in wanted:

@@ -5,12 +5,12 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import httpx
 
 from recommons.client.agent.logs import event
+from recommons.client.records.disk import is_full
 from recommons.common.errors import RecommonsError
 
 __all__ = ["Chore", "Chores"]
@@ -55,19 +55,15 @@ class Chores:
             except RecommonsError as error:
                 event(_log, "chore failed", code=error.code, reason=error.message)
             except Exception as error:  # noqa: BLE001 - one chore's fault is no other's
-                event(_log, "chore failed", code="site/internal", reason=type(error).__name__)
+                code = "site/disk" if is_full(error) else "site/internal"
+                event(_log, "chore failed", code=code, reason=type(error).__name__)
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._work, name="chores", daemon=True)
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self._over.set()
         self._wanted.set()
         self._thread.join(timeout=5)

@@ -1,14 +1,12 @@
 """`connection.toml` in a site's folder: where the coordinator is, and how often to ask it."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from recommons.common.checks import describe_validation
 from recommons.common.durably import write_durably
-from recommons.common.errors import InvalidInput
+from recommons.common.toml_file import read_settings
 
 __all__ = ["CONNECTION", "Connection"]
 
@@ -42,16 +40,7 @@ class Connection(BaseModel):
         Raises:
             InvalidInput: ``agent/connection``.
         """
-        try:
-            return cls.model_validate(tomllib.loads((folder / CONNECTION).read_text("utf-8")))
-        except ValidationError as error:
-            raise InvalidInput(
-                "agent/connection", describe_validation(CONNECTION, error)
-            ) from error
-        except OSError as error:
-            raise InvalidInput("agent/connection", f"{CONNECTION} cannot be read") from error
-        except ValueError as error:
-            raise InvalidInput("agent/connection", f"{CONNECTION} is not TOML: {error}") from error
+        return read_settings(folder / CONNECTION, cls, "agent/connection")
 
     def write(self, folder: Path) -> None:
         """Write it into a site's folder."""

@@ -11,9 +11,11 @@ key: whoever steals it can be silent or noisy in the site's place, but can sign 
 """
 
 import ssl
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -27,7 +29,15 @@ from cryptography.x509.oid import NameOID
 from recommons.common.durably import create_durably
 from recommons.common.errors import InvalidInput
 
-__all__ = ["AUTHORITY", "CERTIFICATE", "KEY", "create_node_key", "read_node_key", "tls_context"]
+__all__ = [
+    "AUTHORITY",
+    "CERTIFICATE",
+    "KEY",
+    "certificate_fault",
+    "create_node_key",
+    "read_node_key",
+    "tls_context",
+]
 
 KEY = "node.key"
 CERTIFICATE = "node.pem"
@@ -75,6 +85,30 @@ def read_node_key(folder: Path, name: str = KEY) -> ec.EllipticCurvePrivateKey:
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise InvalidInput("agent/credentials", f"{name} does not hold a key on P-384")
     return key
+
+
+def certificate_fault(folder: Path, now: datetime) -> str | None:
+    """Why no gateway of the federation takes this site's certificate; None where nothing is wrong.
+
+    A server that turns a certificate away in TLS 1.3 may close the line without a word.
+
+    Args:
+        folder: The site's folder.
+        now: The time, aware.
+    """
+    try:
+        certificate, authority = (
+            x509.load_pem_x509_certificate((folder / name).read_bytes())
+            for name in (CERTIFICATE, AUTHORITY)
+        )
+        certificate.verify_directly_issued_by(authority)
+    except (OSError, ValueError, TypeError, InvalidSignature):
+        return "this site's certificate is not of the authority that it has pinned"
+    if now > certificate.not_valid_after_utc:
+        return f"this site's certificate ended on {certificate.not_valid_after_utc:%Y-%m-%d}"
+    if now < certificate.not_valid_before_utc:
+        return f"this site's certificate begins on {certificate.not_valid_before_utc:%Y-%m-%d}"
+    return None
 
 
 def tls_context(folder: Path) -> ssl.SSLContext:

@@ -1,7 +1,6 @@
 """Keeping the lease while the site computes."""
 
 import threading
-from types import TracebackType
 from typing import Self
 
 from recommons.client.agent.link import FleetLink, LinkError
@@ -28,12 +27,7 @@ class Heartbeat:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self._stop.set()
         self._thread.join(timeout=HEARTBEAT_SECONDS)
 

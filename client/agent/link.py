@@ -41,6 +41,8 @@ __all__ = ["Envelope", "FleetLink", "LinkError", "named"]
 WAIT_SECONDS = 5
 """How long the coordinator may hold a question for messages while there are none."""
 
+_IDLE_SECONDS = 60.0  # the gateway gives a line up after 120
+
 _T = TypeVar("_T")
 _BUSY = {408, 425, 429, 500, 502, 503, 504}
 
@@ -96,8 +98,15 @@ class FleetLink:
             verify=tls,
             timeout=seconds,
         )
-        # A redirect could lead a masked vector out of TLS or to another host.
-        self._client._client.follow_redirects = False
+        # Flower's own follows redirects, which could lead a masked vector out of TLS or to another
+        # host, and drops a line after 5 s, so that every heartbeat shakes hands anew.
+        self._client._client.close()
+        self._client._client = httpx.Client(
+            verify=tls,
+            timeout=seconds,
+            follow_redirects=False,
+            limits=httpx.Limits(keepalive_expiry=_IDLE_SECONDS),
+        )
         self._node = Node()
 
     def close(self) -> None:
@@ -209,6 +218,7 @@ _BY_FLOWER: Mapping[int, str] = {
 }
 _BY_GATEWAY: Mapping[str, str] = {
     "gateway/not-a-member": "agent/turned-away",
+    "gateway/clock": "agent/clock",
     "gateway/other-node": "agent/turned-away",
     "gateway/not-yours": "agent/run-over",
 }

@@ -15,6 +15,7 @@ from recommons.client.budgets.keys import KeyedHash
 from recommons.client.site import Site
 from recommons.client.sources.own import remove_copy
 from recommons.client.sources.settings import read_settings
+from recommons.common.checks import require
 from recommons.common.errors import DataError
 from recommons.common.policy import BudgetPolicy
 from recommons.common.privacy.accounting import epsilon_of
@@ -64,8 +65,10 @@ def change_standing(folder: Path, users: Sequence[str], standing: str, *, as_jso
     """Let users opt out, be forgotten or come back, and say what they were before.
 
     Raises:
+        InvalidInput: ``input/argument``: an empty id, which no row of events can have.
         RecommonsError: The folder cannot be opened.
     """
+    require(all(users), "USER", "", "the id of a user, as the site's data have it")
     before: dict[str, str | None] = {}
     with Site.open(folder) as site:
         budgets = site.store.budgets

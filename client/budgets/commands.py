@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from recommons.common.options import Json
+
 __all__ = ["budget", "forget", "opt_in", "opt_out", "policy"]
 
 policy = typer.Typer(no_args_is_help=True, help="The site's own rules, in its policy.toml.")
@@ -13,7 +15,6 @@ _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The site's folder.
 _Users = Annotated[
     list[str], typer.Argument(metavar="USER…", help="User ids, as the site's data have them.")
 ]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @policy.command()
@@ -23,7 +24,7 @@ def check(
         Path | None,
         typer.Option(metavar="PLAN.json", help="Say whether this plan document is allowed."),
     ] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Read policy.toml without any effect and show what it says, and every peer's fingerprint.
 
@@ -44,7 +45,7 @@ def budget(
     user: Annotated[
         str | None, typer.Option(metavar="ID", help="Show this user's budget alone.")
     ] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Show what was spent about the site's users, and how many had no budget left for a run.
 
@@ -63,7 +64,7 @@ def forget(
     folder: _Folder,
     users: _Users,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Forget users: from the next vector on they are in none, also if the data still hold them.
 
@@ -83,7 +84,7 @@ def forget(
     change_standing(folder, users, "forgotten", as_json=as_json)
 
 
-def opt_out(folder: _Folder, users: _Users, as_json: _Json = False) -> None:
+def opt_out(folder: _Folder, users: _Users, as_json: Json = False) -> None:
     """Let users opt out: from the next vector on they are in none.
 
     Example:
@@ -94,7 +95,7 @@ def opt_out(folder: _Folder, users: _Users, as_json: _Json = False) -> None:
     change_standing(folder, users, "opted-out", as_json=as_json)
 
 
-def opt_in(folder: _Folder, users: _Users, as_json: _Json = False) -> None:
+def opt_in(folder: _Folder, users: _Users, as_json: Json = False) -> None:
     """Let users who opted out, or were forgotten, take part again, with what they had spent.
 
     They take part in runs that were joined while they were in, and in those that come.

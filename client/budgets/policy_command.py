@@ -4,10 +4,8 @@ import json
 from pathlib import Path
 
 import typer
-from pydantic import ValidationError
 
 from recommons.client.site import SiteConfig
-from recommons.common.checks import describe_validation
 from recommons.common.errors import InvalidInput, Refusal
 from recommons.common.federation import Federation
 from recommons.common.peers import check_fingerprints, fingerprint, readable, verified_peers
@@ -29,10 +27,7 @@ def check_policy(folder: Path, plan_file: Path | None, *, as_json: bool) -> None
         Refusal: The policy does not allow the plan, or a verified peer has another key.
     """
     policy = policy_from_toml(_read(folder / "policy.toml"))
-    try:
-        config = SiteConfig.model_validate_json(_read(folder / "site.json"))
-    except ValidationError as error:
-        raise InvalidInput("site/folder", describe_validation("site.json", error)) from error
+    config = SiteConfig.read(folder)
     roster = _pinned(folder)
     if roster is not None:
         check_fingerprints(policy.peers, roster)

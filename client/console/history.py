@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from recommons.common.console.costs import epsilon_at, spending_of_entries
+from recommons.common.console.refusals import Refused
 from recommons.common.hashing import canonical_json
 from recommons.common.plan import Plan
 from recommons.common.privacy.ledger import Entry
 from recommons.common.privacy.spending import Spending
 
-__all__ = ["Attempt", "History", "Refused", "Run", "history_of"]
+__all__ = ["Attempt", "History", "Run", "history_of"]
 
 
 @dataclass(kw_only=True)
@@ -76,23 +77,6 @@ class Run:
         last = self.attempts[-1] if self.attempts else None
         goes_on = last is not None and last.state in {"reserved", "sent"} and not self.ended
         return last if goes_on else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refused:
-    """Something that was refused, given up or stopped.
-
-    Attributes:
-        time: When, RFC 3339.
-        place: Run, round and attempt.
-        code: Its named code.
-        said: What was wrong; about plans and messages, never about users.
-    """
-
-    time: str
-    place: str
-    code: str
-    said: str
 
 
 @dataclass(kw_only=True)

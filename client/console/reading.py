@@ -11,13 +11,14 @@ from pathlib import Path
 
 from recommons.client.agent.connection import Connection as AgentConnection
 from recommons.client.budgets.figures import BudgetFigures, budget_figures
-from recommons.client.console.history import History, Refused, history_of
+from recommons.client.console.history import History, history_of
 from recommons.client.operating.status import SiteStatus, read_status
 from recommons.client.records.outbox import Outbound, sent
 from recommons.client.records.store import SiteStore
 from recommons.client.releases import Installed, installed
 from recommons.client.site import SiteConfig
 from recommons.common.console.following import FollowedLedger
+from recommons.common.console.refusals import Refused
 from recommons.common.console.rendering import moment_rfc3339
 from recommons.common.errors import InvalidInput
 from recommons.common.federation import Federation
@@ -121,7 +122,7 @@ class SiteReader:
             fault = None if ledger is None else ledger.fault
         figures, charges, messages = self._database(rules)
         refused = [*history.refused, *map(_refused, filter(lambda m: m.code, messages))]
-        config = SiteConfig.model_validate_json((self.folder / "site.json").read_bytes())
+        config = SiteConfig.read(self.folder)
         return SiteSeen(
             status=status,
             coordinator=self._coordinator(),

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
+from recommons.common.options import JsonUnasked
+
 __all__ = ["check", "join", "peers", "rotate"]
 
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The site's folder.")]
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="Consent without being asked.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON; does not ask.")]
 
 
 def join(
@@ -60,7 +61,7 @@ def join(
     )
 
 
-def check(folder: _Folder, as_json: _Json = False) -> int:
+def check(folder: _Folder, as_json: JsonUnasked = False) -> int:
     """Check name, proxy, TLS, certificate, clock, disk and data; each finding has a remedy.
 
     Nothing is changed, and no figure of the data leaves. The exit status is 1 if anything fails.
@@ -91,7 +92,7 @@ peers = typer.Typer(no_args_is_help=True, help="The other sites, and whose keys 
 
 
 @peers.command("list")
-def list_peers(folder: _Folder, as_json: _Json = False) -> None:
+def list_peers(folder: _Folder, as_json: JsonUnasked = False) -> None:
     """Show every site of the pinned roster with its fingerprint, this one's first.
 
     Example:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from recommons.client.membership.findings import Finding
 from recommons.client.site import SiteConfig
-from recommons.client.sources.looking import look_at
+from recommons.client.sources.looking import check_bad_rows, look_at
 from recommons.client.sources.settings import DATA, read_settings
 from recommons.common.errors import DataError
 
@@ -13,7 +13,7 @@ __all__ = ["data_findings", "rounded_users"]
 
 def data_findings(folder: Path) -> list[Finding]:
     """Look at the data; counts are for the site's own operator and go nowhere."""
-    config = SiteConfig.model_validate_json((folder / "site.json").read_bytes())
+    config = SiteConfig.read(folder)
     if not (folder / DATA).exists() and not (folder / config.events).exists():
         return [
             Finding(
@@ -25,11 +25,15 @@ def data_findings(folder: Path) -> list[Finding]:
             )
         ]
     try:
-        look = look_at(folder, read_settings(folder, config.events))
+        settings = read_settings(folder, config.events)
+        look = look_at(folder, settings)
+        check_bad_rows(look, settings)
     except DataError as error:
         # This is shown to the site's own operator alone.
         return [Finding(what="data", ok=False, said=error.message, remedy=error.remedy)]
     said = f"{look.kind} is read: {look.users:,} users, {look.rows:,} events"
+    if look.bad_rows:
+        said += f"; {look.bad_rows:,} cannot be read and are left out, first {look.first_bad}"
     return [Finding(what="data", ok=True, said=said)]
 
 

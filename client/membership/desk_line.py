@@ -4,13 +4,13 @@ import hmac
 import json
 import ssl
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 import httpx
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from recommons.client.membership.tls_faults import tls_fault
 from recommons.common.codes import REMEDIES
 from recommons.common.enrolment import (
     APPLY,
@@ -73,12 +73,7 @@ class DeskLine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.client.close()
 
     def offer(self) -> Offer:
@@ -147,11 +142,10 @@ def _read(client: httpx.Client, method: str, path: str, body: bytes, largest: in
                 if len(data) > largest:
                     raise InvalidInput("enrolment/message", f"an answer above {largest} bytes")
     except httpx.HTTPError as error:
-        text = str(error).lower()
-        if isinstance(error, httpx.ConnectError) and "certificate" in text:
+        fault = tls_fault(error) if isinstance(error, httpx.ConnectError) else None
+        if fault is not None:
             raise Refusal(
-                "enrolment/authority",
-                "the desk's certificate is expired, for another name, or not the authority's",
+                "enrolment/authority", f"the desk shows a certificate that {fault.said}"
             ) from error
         raise Refusal(
             "enrolment/unreachable", f"no answer from {client.base_url.host}: {_kind(error)}"

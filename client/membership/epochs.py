@@ -8,7 +8,6 @@
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from recommons.client.keys import next_public_key
@@ -19,13 +18,8 @@ from recommons.common.durably import write_durably
 from recommons.common.epochs import Epoch, accept_epoch, approve
 from recommons.common.federation import Federation
 from recommons.common.hashing import canonical_json
-from recommons.common.heads import COORDINATOR
-from recommons.common.peers import fingerprint, readable
-from recommons.common.policy import PeersPolicy
-from recommons.common.succession import heir
 
 __all__ = [
-    "changes",
     "has_word",
     "is_busy",
     "keep_waiting",
@@ -154,30 +148,3 @@ def _accepted(site: Site, epoch: Epoch, *, by_hand: bool) -> Federation:
         by_hand=by_hand,
         next_key=next_public_key(site.folder),
     )
-
-
-@dataclass(frozen=True)
-class _Change:
-    site: str
-    what: str
-
-
-def changes(pinned: Federation, epoch: Epoch, verified: PeersPolicy) -> list[str]:
-    """What an epoch changes, a line each, for the operator who is asked for a word on it."""
-    old, new, found = pinned.roster, epoch.roster, []
-    for site in old.keys:
-        if site not in new.keys:
-            found.append(_Change(site, "leaves"))
-    for site, key in new.keys.items():
-        print_ = readable(fingerprint(key))
-        if site not in old.keys:
-            found.append(_Change(site, f"joins, fingerprint {print_}"))
-        elif old.keys[site] != key:
-            own_word = heir(site, old.keys[site], epoch.successions, new.federation) == key
-            said = "signed by its earlier key" if own_word else "NOT signed by its earlier key"
-            seen = ", verified" if site in verified.verified and own_word else ""
-            found.append(_Change(site, f"has another key, {said}{seen}, fingerprint {print_}"))
-    if epoch.coordinator_key != pinned.coordinator_key:
-        print_ = readable(fingerprint(epoch.coordinator_key))
-        found.append(_Change(COORDINATOR, f"signs plans with another key, fingerprint {print_}"))
-    return [f"{change.site}: {change.what}" for change in found]

@@ -9,11 +9,15 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from recommons.client.membership.desk_line import DeskLine
 from recommons.client.membership.folder import JoiningFolder
+from recommons.client.records.acceptance import note_acceptance
+from recommons.client.records.database import DATABASE
+from recommons.client.records.store import SiteStore
 from recommons.client.site import Site, SiteConfig
 from recommons.common.enrolment import Application, Offer, Standing
 from recommons.common.epochs import Epoch, first_pin
@@ -154,6 +158,9 @@ def finish(joining: Joining, standing: Standing, accepts: Callable[[Epoch], bool
     elif fingerprint(pinned.federation_key) != invitation.federation_key:
         raise Refusal("enrolment/federation-key", "this site has pinned another federation's key")
     folder.receive(standing.certificate)
+    if folder.pinned() is None:
+        with closing(SiteStore(folder.path / DATABASE)) as store:
+            note_acceptance(store, None, pinned, standing.epoch, by_hand=True)
     folder.pin(pinned)
     Site.open(folder.path).store.close()  # which writes roster and policy into the ledger
     return pinned

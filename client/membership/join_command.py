@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -56,6 +57,7 @@ def join_federation(
     invitation = Invitation.from_text(told)
     place = JoiningFolder(folder or Path(invitation.site), invitation)
     place.check()
+    _check_reach(invitation)
     with DeskLine.open(invitation) as line:
         joining = Joining(line, place, line.offer())
         data, policy, source = proposed_policy(joining, policy_file)
@@ -139,6 +141,19 @@ def _proposed_users(folder: Path, events: str) -> int | None:
         return None  # the check that follows says what is wrong
 
 
+def _check_reach(invitation: Invitation) -> None:
+    """What a first call would fail at without saying so."""
+    findings = [check_name(invitation.address), check_proxy(invitation.address)]
+    if failed(findings):
+        typer.echo("\n".join(lines_of(findings)))
+        _refuse(findings)
+
+
+def _refuse(findings: Sequence[Finding]) -> None:
+    names = ", ".join(finding.what for finding in failed(findings))
+    raise Refusal("enrolment/check", f"not ready to join: {names}")
+
+
 def _check(joining: Joining) -> None:
     """What `recommons site check` looks at, as far as it can be before the site has joined."""
     offer, invitation = joining.offer, joining.folder.invitation
@@ -154,8 +169,7 @@ def _check(joining: Joining) -> None:
     ]
     typer.echo("\n".join(lines_of(findings)))
     if failed(findings):
-        names = ", ".join(finding.what for finding in failed(findings))
-        raise Refusal("enrolment/check", f"not ready to join: {names}")
+        _refuse(findings)
 
 
 def _accepts(epoch: Epoch, own: str, yes: bool) -> bool:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import typer
 
+from recommons.client.membership.changes import changes
 from recommons.client.membership.epochs import (
-    changes,
     is_busy,
     note_approval,
     note_word,
@@ -24,29 +24,29 @@ __all__ = ["accept_roster", "approve_roster", "show_rosters"]
 def show_rosters(folder: Path, *, as_json: bool) -> None:
     """Print what is pinned and what waits, with what each epoch changes."""
     with Site.open(folder) as site:
-        federation, rules = site.federation, site.policy
-    pinned = federation.roster
-    waiting = [epoch for epoch in waiting_epochs(folder) if epoch.roster.epoch > pinned.epoch]
+        pinned, rules = site.federation.roster, site.policy
+        waiting = [epoch for epoch in waiting_epochs(folder) if epoch.roster.epoch > pinned.epoch]
+        changed = [changes(site, epoch) for epoch in waiting]
     rows = [
         {
             "epoch": epoch.roster.epoch,
             "roster": epoch.roster.hash.hex(),
             "approvals": sorted(epoch.approvals),
             "majority": majority_of(pinned),
-            "changes": changes(federation, epoch, rules.peers),
+            "changes": told,
         }
-        for epoch in waiting
+        for epoch, told in zip(waiting, changed, strict=True)
     ]
     if as_json:
         typer.echo(json.dumps({"pinned": pinned.epoch, "waiting": rows}, ensure_ascii=False))
         return
     typer.echo(f"pinned: epoch {pinned.epoch}; new ones take effect {rules.roster.new_epoch}")
-    for epoch, row in zip(waiting, rows, strict=True):
+    for epoch, row, told in zip(waiting, rows, changed, strict=True):
         typer.echo(
             f"waits:  epoch {epoch.roster.epoch}, approved by {len(epoch.approvals)} "
             f"(majority of the pinned: {row['majority']})"
         )
-        for line in changes(federation, epoch, rules.peers):
+        for line in told:
             typer.echo(f"        {line}")
 
 
@@ -62,7 +62,7 @@ def accept_roster(file: Path | None, folder: Path, *, yes: bool, now: bool, as_j
     """
     epoch = _epoch(file, folder)
     with Site.open(folder) as site:
-        told = changes(site.federation, epoch, site.policy.peers)
+        told = changes(site, epoch)
         later = is_busy(site) and not now
         try:
             if not (later and yes):

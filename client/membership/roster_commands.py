@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from recommons.common.options import Json, JsonUnasked
+
 __all__ = ["roster"]
 
 roster = typer.Typer(no_args_is_help=True, help="The federation's roster, as this site pins it.")
@@ -19,7 +21,7 @@ _Site = Annotated[Path, typer.Option("--site", metavar="DIR", help="The site's f
 @roster.command("list")
 def list_rosters(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The site's folder.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show the pinned epoch, and those that came and wait, with what they change.
 
@@ -41,7 +43,7 @@ def accept(
     now: Annotated[
         bool, typer.Option("--now", help="Also while a run is open here, which ends with it.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; does not ask.")] = False,
+    as_json: JsonUnasked = False,
 ) -> None:
     """Pin a new epoch of the roster, if it may take effect here.
 

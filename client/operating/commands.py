@@ -5,16 +5,17 @@ from typing import Annotated
 
 import typer
 
+from recommons.common.options import Json
+
 __all__ = ["data", "model", "pause", "resume", "status"]
 
 data = typer.Typer(no_args_is_help=True, help="The site's own events, as data.toml names them.")
 model = typer.Typer(no_args_is_help=True, help="The federation's releases at this site.")
 
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The site's folder.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def status(folder: _Folder, as_json: _Json = False) -> None:
+def status(folder: _Folder, as_json: Json = False) -> None:
     """Show where the site stands: agent, pause, data, open runs, ledger, releases.
 
     Reads the folder only, and disturbs no agent.
@@ -32,7 +33,7 @@ def pause(
     reason: Annotated[
         str, typer.Option(metavar="TEXT", help="What for; it stays in the site's own database.")
     ] = "",
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Stay away: join no run, begin no attempt, form no vector, until `resume`.
 
@@ -47,7 +48,7 @@ def pause(
     pause_site(folder, reason, as_json=as_json)
 
 
-def resume(folder: _Folder, as_json: _Json = False) -> None:
+def resume(folder: _Folder, as_json: Json = False) -> None:
     """Take part again after `pause`.
 
     Example:
@@ -59,7 +60,7 @@ def resume(folder: _Folder, as_json: _Json = False) -> None:
 
 
 @model.command("list")
-def list_models(folder: _Folder, as_json: _Json = False) -> None:
+def list_models(folder: _Folder, as_json: Json = False) -> None:
     """List the releases that the site has received, the latest last.
 
     Example:
@@ -71,7 +72,7 @@ def list_models(folder: _Folder, as_json: _Json = False) -> None:
 
 
 @data.command("check")
-def check_data(folder: _Folder, as_json: _Json = False) -> None:
+def check_data(folder: _Folder, as_json: Json = False) -> None:
     """Read the site's events once and say how many they are; nothing is kept.
 
     Example:
@@ -83,7 +84,7 @@ def check_data(folder: _Folder, as_json: _Json = False) -> None:
 
 
 @data.command("refresh")
-def refresh_data(folder: _Folder, as_json: _Json = False) -> None:
+def refresh_data(folder: _Folder, as_json: Json = False) -> None:
     """Read the site's events anew into the compact copy, as joining a run does.
 
     Give it before a run begins where the reading takes minutes: the run then need not wait.

@@ -13,11 +13,13 @@ from sqlalchemy import Connection
 
 from recommons.client.records.store import SiteStore
 from recommons.client.site import Site
+from recommons.common.checks import require
 from recommons.common.errors import Refusal
 
 __all__ = ["Pause", "check_not_paused", "pause", "paused", "resume"]
 
 _FACT = "paused"
+_LONGEST_REASON = 500
 _FINISHES = frozenset({"sign", "reveal", "finish", "anchor"})
 
 
@@ -35,7 +37,13 @@ class Pause:
 
 
 def pause(site: Site, reason: str = "") -> Pause:
-    """Stay away from now on; a pause that holds already stays as it is."""
+    """Stay away from now on; a pause that holds already stays as it is.
+
+    Raises:
+        InvalidInput: ``input/argument``: a reason that is too long to be shown.
+    """
+    length = f"{len(reason)} characters"
+    require(len(reason) <= _LONGEST_REASON, "reason", length, f"at most {_LONGEST_REASON}")
     with site.store.transaction() as transaction:
         known = paused(site.store, transaction)
         if known is not None:
@@ -60,11 +68,12 @@ def paused(store: SiteStore, connection: Connection) -> Pause | None:
     return None if found is None else Pause(**json.loads(found))
 
 
-def check_not_paused(site: Site, exchange: str) -> None:
+def check_not_paused(site: Site, transaction: Connection, exchange: str) -> None:
     """Refuse what would begin something new.
 
     Args:
         site: The site.
+        transaction: In which the rest of the request is admitted.
         exchange: What is asked for.
 
     Raises:
@@ -72,6 +81,5 @@ def check_not_paused(site: Site, exchange: str) -> None:
     """
     if exchange in _FINISHES:
         return
-    with site.store.transaction() as transaction:
-        if paused(site.store, transaction) is not None:
-            raise Refusal("site/paused", "this site's operator has paused it")
+    if paused(site.store, transaction) is not None:
+        raise Refusal("site/paused", "this site's operator has paused it")

@@ -1,7 +1,5 @@
 """Where a site stands, read from its folder without disturbing its agent."""
 
-import fcntl
-import os
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +17,8 @@ from recommons.client.records.outbox import sent, totals
 from recommons.client.records.store import SiteStore
 from recommons.client.releases import installed
 from recommons.client.site import SiteConfig
-from recommons.common.errors import InvalidInput
 from recommons.common.federation import Federation
+from recommons.common.locking import is_locked
 
 __all__ = ["AGENT_LOCK", "SiteStatus", "agent_runs", "read_status"]
 
@@ -74,12 +72,7 @@ def read_status(folder: Path) -> SiteStatus:
     Raises:
         InvalidInput: ``site/folder``: it is not a site's.
     """
-    try:
-        config = SiteConfig.model_validate_json((folder / "site.json").read_bytes())
-    except (OSError, ValueError) as error:
-        raise InvalidInput(
-            "site/folder", f"{folder} is not a site's folder: site.json cannot be read"
-        ) from error
+    config = SiteConfig.read(folder)
     pinned = _pinned(folder)
     books: dict[str, Any] = {
         "paused": None,
@@ -111,17 +104,7 @@ def read_status(folder: Path) -> SiteStatus:
 
 def agent_runs(folder: Path) -> bool:
     """Whether an agent holds the folder's lock."""
-    try:
-        descriptor = os.open(folder / AGENT_LOCK, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    return is_locked(folder / AGENT_LOCK)
 
 
 def _books(store: SiteStore, connection: Connection) -> dict[str, Any]:

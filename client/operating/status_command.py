@@ -87,7 +87,8 @@ def _data(status: SiteStatus) -> str:
         return "not read yet: `recommons site data check`"
     if not health.ok:
         return f"{health.source} could not be read since {health.time}: {health.code}"
+    bad = f"; {health.bad:,} of them cannot be read and are left out" if health.bad else ""
     return (
         f"{health.source}, read at {health.time} in {health.seconds:.1f} s: "
-        f"{health.users:,} users, {health.events:,} events"
+        f"{health.users:,} users, {health.events:,} events{bad}"
     )

@@ -20,27 +20,38 @@ def pinned_hash(federation: Federation) -> bytes:
 
 
 def note_acceptance(
-    store: SiteStore, before: Federation, after: Federation, epoch: Epoch, *, by_hand: bool
+    store: SiteStore, before: Federation | None, after: Federation, epoch: Epoch, *, by_hand: bool
 ) -> None:
     """Remember how an epoch takes effect; to be called before it is pinned.
 
     Args:
         store: The site's.
-        before: What was pinned.
+        before: What was pinned; None at a site that joins.
         after: What will be.
         epoch: The epoch, with the approvals it has.
         by_hand: Whether on the operator's word; otherwise on the approvals.
     """
-    held = {} if by_hand else approving_sites(epoch, before.roster)
+    held = {} if before is None or by_hand else approving_sites(epoch, before.roster)
     approvals = [
         {"site": site, "signature": approval.hex()} for site, approval in sorted(held.items())
     ]
     fields: dict[str, object] = {"accepted": "by-hand" if by_hand else "by-majority"}
-    if not by_hand:
+    if before is None:
+        fields["accepted"] = "joined"
+    elif not by_hand:
         fields["approvals"] = approvals
+    if statements := _statements(epoch):
+        fields["successions"] = statements
     noted = canonical_json({"pinned": pinned_hash(after).hex(), "fields": fields})
     with store.transaction() as connection:
         store.set_fact(connection, _FACT, noted)
+
+
+def _statements(epoch: Epoch) -> list[dict[str, str]]:
+    """Whose key replaced which: a ledger goes on under its first key, and auditors must follow."""
+    federation = epoch.roster.federation
+    found = {(s.site, s.old): s.fields() for s in epoch.successions if s.holds(federation)}
+    return [found[place] for place in sorted(found)]
 
 
 def acceptance_of(

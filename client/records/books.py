@@ -11,7 +11,7 @@ other. In a ledger that line's `previous` speaks for all lines before it.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -25,6 +25,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    func,
     insert,
     select,
 )
@@ -33,7 +34,18 @@ from sqlalchemy.dialects import sqlite
 from recommons.common.errors import Refusal
 from recommons.common.privacy.ledger import Head
 
-__all__ = ["LEDGER", "META", "RECEIPTS", "Book", "Line", "forget_heads", "held_heads", "hold_heads"]
+__all__ = [
+    "LEDGER",
+    "META",
+    "RECEIPTS",
+    "Book",
+    "Line",
+    "distrust",
+    "distrusted",
+    "forget_heads",
+    "held_heads",
+    "hold_heads",
+]
 
 _BLOCK = 1 << 9
 
@@ -48,53 +60,62 @@ _LINES = Table(
     Column("ends", Integer, nullable=False),
     Column("line", LargeBinary, nullable=False),
 )
-# The latest head of every other ledger that this site has seen signed, by writer and key: a new
-# epoch of the roster changes nothing, or a coordinator could wipe it with one.
+# The latest head of every other ledger that this site has seen signed, by writer's name. Neither a
+# new epoch of the roster nor another key changes it: whoever can bring about one of the two could
+# else hide that a writer went back, or began anew.
 _HEADS = Table(
     "heads",
     META,
     Column("writer", String, primary_key=True),
-    Column("key", LargeBinary, primary_key=True),
     Column("seq", Integer, nullable=False),
     Column("head", LargeBinary, nullable=False),
+    # It has shown an earlier head since: what it writes from then on is another history.
+    Column("went_back", Integer, nullable=False, default=0),
 )
 
 
-def held_heads(connection: Connection, keys: Mapping[str, bytes]) -> dict[str, Head]:
-    """The latest head seen of every writer under the key it has here, by writer."""
+def held_heads(connection: Connection) -> dict[str, Head]:
+    """The latest head seen of every writer, by name."""
     return {
         row.writer: Head(writer=row.writer, seq=row.seq, hash=row.head)
         for row in connection.execute(select(_HEADS))
-        if keys.get(row.writer) == row.key
     }
 
 
-def hold_heads(connection: Connection, keys: Mapping[str, bytes], heads: Iterable[Head]) -> None:
-    """Keep these, where they are later than what is held of their writers under these keys."""
-    rows = [
-        {"writer": head.writer, "key": keys[head.writer], "seq": head.seq, "head": head.hash}
-        for head in heads
-    ]
+def hold_heads(connection: Connection, heads: Iterable[Head]) -> None:
+    """Keep these, where they are later than what is held of their writers."""
+    rows = [{"writer": head.writer, "seq": head.seq, "head": head.hash} for head in heads]
     if rows:
         new = sqlite.insert(_HEADS)
         latest = new.on_conflict_do_update(
-            index_elements=[_HEADS.c.writer, _HEADS.c.key],
+            index_elements=[_HEADS.c.writer],
             set_={"seq": new.excluded.seq, "head": new.excluded.head},
             where=new.excluded.seq > _HEADS.c.seq,
         )
         connection.execute(latest, rows)
 
 
+def distrust(connection: Connection, writer: str) -> None:
+    """Remember that a writer went back, until what is held of it is forgotten."""
+    own = _HEADS.c.writer == writer
+    connection.execute(_HEADS.update().where(own).values(went_back=1))
+
+
+def distrusted(connection: Connection) -> set[str]:
+    """Writers that went back and that the operator has not spoken of since."""
+    rows = connection.execute(select(_HEADS.c.writer).where(_HEADS.c.went_back == 1))
+    return set(rows.scalars())
+
+
 def forget_heads(connection: Connection, writer: str) -> Head | None:
     """Hold nothing of a writer any more.
 
     Returns:
-        The latest head that was held of it.
+        The head that was held of it.
     """
-    own = select(_HEADS).where(_HEADS.c.writer == writer).order_by(_HEADS.c.seq.desc())
-    row = connection.execute(own.limit(1)).first()
+    held = held_heads(connection).get(writer)
     connection.execute(_HEADS.delete().where(_HEADS.c.writer == writer))
-    return None if row is None else Head(writer=row.writer, seq=row.seq, hash=row.head)
+    return held
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +152,15 @@ class Book:
     def line(self, connection: Connection, seq: int) -> Line | None:
         """A line by its number, None where there is none."""
         return self._first(connection, _LINES.c.seq, _LINES.c.seq == seq)
+
+    def holding(self, connection: Connection, piece: bytes) -> list[bytes]:
+        """The lines with these bytes in them, in order; all lines are looked through."""
+        rows = connection.execute(
+            select(_LINES.c.line)
+            .where(_LINES.c.book == self.name, func.instr(_LINES.c.line, piece) > 0)
+            .order_by(_LINES.c.seq)
+        )
+        return [row.line for row in rows]
 
     def append(self, connection: Connection, line: bytes) -> None:
         """Add a line; durable when the transaction is."""

@@ -8,6 +8,10 @@ is lost for good may the halt be cleared, and then
   and forgot can come again;
 * with an unknown charge on every user: what the lost lines spent cannot be known, so nobody takes
   part under a finite budget until the policy's window has passed.
+
+A site that joined anew, under a name that had another ledger before, is shown that ledger's head.
+It does not halt, for it cannot tell whose head it is, and takes no part until its operator has
+said that what was spent then is lost. Its users count as spent in the same way.
 """
 
 import json
@@ -27,32 +31,23 @@ from recommons.common.privacy.ledger import Head
 from recommons.common.privacy.spending import Cost, Spending
 
 __all__ = [
-    "check_not_halted",
     "check_not_halted_in",
     "clear_halt",
     "halt",
     "is_given_up",
     "is_halted",
+    "note_earlier_ledger",
 ]
 
 _HALTED = "halted"
+_EARLIER = "earlier-ledger"
 _GIVEN_UP = "given-up"
 _RUN_BYTES = 16
 _UNKNOWN = Spending.of([Cost(mu_squared=math.inf, rho=math.inf)])
 
 
-def check_not_halted(site: Site) -> None:
-    """Refuse everything while the site is halted.
-
-    Raises:
-        Refusal: ``site/halted``.
-    """
-    with site.store.transaction() as transaction:
-        check_not_halted_in(site, transaction)
-
-
 def check_not_halted_in(site: Site, transaction: Connection) -> None:
-    """The same within a step's transaction: the site may have halted since the step began.
+    """Refuse everything while the site is halted, in every step's transaction again.
 
     Raises:
         Refusal: ``site/halted``.
@@ -76,28 +71,39 @@ def halt(site: Site, transaction: Connection, shown: Head) -> None:
     close_attempts(site, transaction, stopped)
 
 
+def note_earlier_ledger(site: Site, transaction: Connection, shown: Head) -> None:
+    """Remember a head that is of no ledger of this folder, for `clear_halt`."""
+    noted = canonical_json({"seq": shown.seq, "head": shown.hash.hex()})
+    if site.store.fact(transaction, _EARLIER) != noted:
+        site.store.set_fact(transaction, _EARLIER, noted)
+
+
 def clear_halt(site: Site) -> Head | None:
     """Go on without the lines that were lost; every user counts as spent from now on.
 
     Returns:
-        The head that the site gives up, None where it was not halted.
+        The head that the site gives up, None where it was not halted and there was no ledger
+        before this one.
 
     Raises:
         Refusal: ``site/halted``: the pinned roster is still that of the halt.
     """
     keys = site.own_users().keys
     with site.store.transaction() as transaction:
-        halted = site.store.fact(transaction, _HALTED)
-        if halted is None:
+        halted, earlier = (site.store.fact(transaction, name) for name in (_HALTED, _EARLIER))
+        noted = earlier if halted is None else halted
+        if noted is None:
             return None
-        found = json.loads(halted)
-        if site.federation.roster.epoch <= found.pop("epoch"):
+        found = json.loads(noted)
+        # Contexts of another ledger's key cannot come again; those of lost lines could.
+        if halted is not None and site.federation.roster.epoch <= found.pop("epoch"):
             raise Refusal("site/halted", "pin a later epoch of the roster first")
         given_up = _given_up(site, transaction)
         site.store.set_fact(transaction, _GIVEN_UP, canonical_json([*given_up, found]))
-        site.store.set_fact(transaction, _HALTED, None)
+        site.store.set_fact(transaction, _EARLIER if halted is None else _HALTED, None)
         _charge_unknown(site, transaction, keys)
-        site.record(transaction, "halt-cleared", found)
+        kind = "earlier-ledger" if halted is None else "halt-cleared"
+        site.record(transaction, kind, found)
     site.publish_ledger()
     return Head(writer=site.id, seq=found["seq"], hash=bytes.fromhex(found["head"]))
 

@@ -7,11 +7,20 @@ durably and before anything is sent, until its operator has dealt with it (`halt
 
 from sqlalchemy import Connection
 
-from recommons.client.records.books import LEDGER, RECEIPTS, forget_heads, held_heads, hold_heads
-from recommons.client.records.halting import halt, is_given_up
+from recommons.client.records.books import (
+    LEDGER,
+    RECEIPTS,
+    distrust,
+    distrusted,
+    forget_heads,
+    held_heads,
+    hold_heads,
+)
+from recommons.client.records.halting import halt, is_given_up, note_earlier_ledger
+from recommons.client.records.rosters import Pinned, own_keys, pinned_as
 from recommons.client.site import Site
 from recommons.common.errors import LedgerError, Refusal
-from recommons.common.heads import COORDINATOR, Place, Receipt, SignedHead, heads_from_bytes
+from recommons.common.heads import Place, Receipt, SignedHead, heads_from_bytes
 from recommons.common.privacy.ledger import Head
 from recommons.common.privacy.ledger_line import line_hash
 
@@ -39,8 +48,8 @@ def check_shown_heads(site: Site, shown: bytes) -> None:
         shown: `heads_to_bytes` of the cohort's heads; those of others say nothing here.
 
     Raises:
-        LedgerError: ``ledger/head``: not a list of heads, or not signed by this site.
-        Refusal: ``site/old-backup``.
+        LedgerError: ``ledger/head``: not a list of heads.
+        Refusal: ``site/old-backup`` or ``site/earlier-ledger``.
     """
     for head in heads_from_bytes(shown):
         if head.head.writer == site.id:
@@ -48,41 +57,66 @@ def check_shown_heads(site: Site, shown: bytes) -> None:
 
 
 def check_own_head(site: Site, shown: SignedHead) -> None:
-    """Halt if this site once signed a head that its ledger does not have.
+    """Halt if this site once signed a head that its ledger does not have, under whatever key.
+
+    A head that no key of this folder signed is of a ledger that a site of this name had before, or
+    of none. Nothing is sent either way; but only its operator can tell, so it does not halt.
 
     Raises:
-        LedgerError: ``ledger/head``: not a head that this site signed.
-        Refusal: ``site/old-backup``: the site has halted.
+        LedgerError: ``ledger/head``: not a head of a site of this name.
+        Refusal: ``site/old-backup``: the site has halted; ``site/earlier-ledger``.
     """
     head, federation = shown.head, site.federation.roster.federation
-    own = site.identity.public_key
-    if head.writer != site.id or not shown.is_signed_by(own, federation):
-        raise LedgerError("ledger/head", "the head shown is not one that this site signed")
+    if head.writer != site.id:
+        raise LedgerError("ledger/head", "the head shown is not one of this site's")
     with site.store.transaction() as transaction:
         line = LEDGER.line(transaction, head.seq)
         known = line is not None and line_hash(line.line) == head.hash
         if known or is_given_up(site, transaction, head):
             return
-        halt(site, transaction, head)
+        own = any(shown.is_signed_by(key, federation) for key in own_keys(site, transaction))
+        if own:
+            halt(site, transaction, head)
+        else:
+            note_earlier_ledger(site, transaction, head)
     site.publish_ledger()
+    if not own:
+        raise Refusal(
+            "site/earlier-ledger",
+            f"others hold line {head.seq + 1} of a ledger of {site.id}, under a key that this "
+            "folder never had",
+        )
     raise Refusal(
         "site/old-backup", f"others hold line {head.seq + 1} of this site's ledger; it is not here"
     )
 
 
-def read_receipt(site: Site, data: bytes, place: Place) -> Receipt:
-    """A receipt that the pinned coordinator issued for this place, every head in it signed.
+def read_receipt(site: Site, data: bytes, place: Place, roster_hash: str = "") -> Receipt:
+    """A receipt that the coordinator issued for this place, every head in it signed.
+
+    Args:
+        site: The site.
+        data: The receipt's bytes.
+        place: Which attempt or run it must be for.
+        roster_hash: Of the roster under which that was, in hex, where the site may have pinned
+            another since; by default the present one.
 
     Raises:
         LedgerError: ``ledger/receipt`` or ``ledger/head``; ``ledger/rollback``: a writer's head is
-            not later than one it signed before.
+            not later than one it signed before, now or ever since (`forget_held`): a ledger that
+            went back grows again, beyond the line that is held, and is another all the same.
         Refusal: ``site/old-backup``: this site's own head in it is not in its ledger.
     """
-    receipt, roster = Receipt.from_bytes(data), site.federation.roster
+    receipt = Receipt.from_bytes(data)
+    if roster_hash:
+        with site.store.transaction() as transaction:
+            pinned = pinned_as(site, transaction, roster_hash)
+    else:
+        pinned = Pinned.now(site)
     receipt.check(
-        federation=roster.federation,
-        keys=roster.keys,
-        coordinator_key=site.federation.coordinator_key,
+        federation=pinned.roster.federation,
+        keys=pinned.roster.keys,
+        coordinator_key=pinned.coordinator_key,
     )
     if receipt.place != place:
         raise LedgerError("ledger/receipt", "the receipt is for another attempt")
@@ -90,7 +124,12 @@ def read_receipt(site: Site, data: bytes, place: Place) -> Receipt:
         if head.head.writer == site.id:
             check_own_head(site, head)
     with site.store.transaction() as transaction:
-        _check_held(site, transaction, receipt)
+        gone_back = _gone_back(transaction, receipt)
+        # The receipt at a run's end may come late, when later ones are there already.
+        if gone_back is not None and place.round is not None:
+            distrust(transaction, gone_back[0].writer)
+    if gone_back is not None:
+        raise _rollback(*gone_back)
     return receipt
 
 
@@ -103,10 +142,9 @@ def keep_receipt(site: Site, transaction: Connection, receipt: Receipt) -> None:
     last, line = RECEIPTS.last(transaction), receipt.to_bytes()
     if last is not None and last.line == line:
         return
-    _check_held(site, transaction, receipt)
+    _check_held(transaction, receipt)
     RECEIPTS.append(transaction, line)
-    heads = [signed.head for signed in (receipt.coordinator, *receipt.heads)]
-    hold_heads(transaction, _keys(site), heads)
+    hold_heads(transaction, [signed.head for signed in (receipt.coordinator, *receipt.heads)])
 
 
 def forget_held(site: Site, writer: str) -> Head | None:
@@ -124,18 +162,25 @@ def forget_held(site: Site, writer: str) -> Head | None:
     return held
 
 
-def _check_held(site: Site, transaction: Connection, receipt: Receipt) -> None:
-    held = held_heads(transaction, _keys(site))
+def _check_held(transaction: Connection, receipt: Receipt) -> None:
+    gone_back = _gone_back(transaction, receipt)
+    if gone_back is not None:
+        raise _rollback(*gone_back)
+
+
+def _gone_back(transaction: Connection, receipt: Receipt) -> tuple[Head, Head] | None:
+    """The head shown and the one held, of a writer that went back now or before."""
+    held, before = held_heads(transaction), distrusted(transaction)
     for signed in (receipt.coordinator, *receipt.heads):
         new, old = signed.head, held.get(signed.head.writer)
-        if old is not None and new != old and new.seq <= old.seq:
-            raise LedgerError(
-                "ledger/rollback",
-                f"{new.writer} shows line {new.seq + 1} of its ledger as the last; it has signed "
-                f"line {old.seq + 1} before",
-            )
+        if old is not None and (new.writer in before or (new != old and new.seq <= old.seq)):
+            return new, old
+    return None
 
 
-def _keys(site: Site) -> dict[str, bytes]:
-    federation = site.federation
-    return {**federation.roster.keys, COORDINATOR: federation.coordinator_key}
+def _rollback(new: Head, old: Head) -> LedgerError:
+    return LedgerError(
+        "ledger/rollback",
+        f"{new.writer} showed an earlier line of its ledger as the last than line {old.seq + 1}, "
+        f"which it has signed before; now it shows line {new.seq + 1}",
+    )

@@ -26,6 +26,7 @@ class DataHealth:
         source: What they are in: ``parquet``, ``postgresql`` ….
         users: Number of users; None where it is not known.
         events: Number of events, those that do not count included.
+        bad: Number of events that could not be read and are left out.
         seconds: How long the reading took.
     """
 
@@ -35,6 +36,7 @@ class DataHealth:
     source: str
     users: int | None = None
     events: int | None = None
+    bad: int | None = None
     seconds: float | None = None
 
     @classmethod
@@ -47,6 +49,7 @@ class DataHealth:
             source=source,
             users=made.users,
             events=made.rows,
+            bad=sum(made.bad.values()),
             seconds=round(made.seconds, 3),
         )
 

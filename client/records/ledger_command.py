@@ -20,14 +20,8 @@ def export_ledger(folder: Path, output: Path, *, as_json: bool) -> None:
         Refusal: ``site/old-backup``: the database is older than the text.
     """
     with Site.open(folder) as site:
-        copy = LedgerCopy.verified(
-            site.id,
-            site.ledger_identity.public_key,
-            *(_read(folder / name) for name in ("ledger.jsonl", "receipts.jsonl")),
-        )
-    output.mkdir(parents=True, exist_ok=True)
-    for name, data in copy.files().items():
-        (output / name).write_bytes(data)
+        copy = LedgerCopy.of_folder(site.id, site.ledger_identity.public_key, folder)
+    copy.write(output)
     typer.echo(copy.summary(as_json=as_json))
 
 
@@ -56,7 +50,3 @@ def forget_site_head(folder: Path, writer: str) -> None:
         typer.echo(f"no head of {writer} was held")
     else:
         typer.echo(f"forgotten: line {held.seq + 1} of {writer}'s ledger, {held.hash.hex()}")
-
-
-def _read(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""

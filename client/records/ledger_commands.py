@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from recommons.common.options import Json
+
 __all__ = ["clear_halt", "forget_head", "ledger"]
 
 ledger = typer.Typer(no_args_is_help=True, help="The site's own record, for auditors.")
@@ -16,7 +18,7 @@ _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The site's folder.
 def export(
     folder: _Folder,
     output: Annotated[Path, typer.Argument(metavar="OUT", help="Where the two files go.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Verify the site's ledger and copy it, with its receipts, into a folder for an auditor.
 
@@ -37,9 +39,9 @@ def forget_head(
 ) -> None:
     """Take an earlier head of another ledger again, after its operator has cleared a halt.
 
-    This site reveals nothing for a sum with a site whose ledger went back. Give this command only
-    when that site's operator has told you, by another way than the coordinator, that it was halted
-    and cleared: the command takes the check away until the site's next receipt.
+    This site reveals nothing for a sum with a site whose ledger went back, or began anew. Give this
+    command only when that site's operator has told you why, by another way than the coordinator:
+    the command takes the check away until the site's next receipt.
 
     Example:
         recommons site forget-head sites/plum apple
@@ -65,6 +67,9 @@ def clear_halt(
     Put the newest copy of the folder in place instead, if there is one: it is not halted. Else
     have the federation issue a new epoch of its roster, pin it here, and then give this command.
     Every user counts as spent until the policy's window has passed.
+
+    A site that joined anew under a name that had another ledger before (`site/earlier-ledger`)
+    gives that one up in the same way, without a new epoch.
 
     Example:
         recommons site clear-halt sites/plum --lost-for-good

@@ -5,15 +5,14 @@ spent and the ledger's lines become durable together, before anything is sent. N
 twice for one context, whatever the order of crashes.
 """
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Engine,
     Integer,
@@ -21,22 +20,24 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    create_engine,
-    event,
     func,
     insert,
     select,
     update,
 )
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.pool import NullPool
 
 from recommons.client.budgets.store import BudgetStore
 from recommons.client.budgets.tables import BUDGET_TABLES
 from recommons.client.records import books, outbox
+from recommons.client.records.database import SharedDatabase, reading_engine
 from recommons.common.errors import Refusal
+from recommons.common.tables import is_unnumbered
 
 __all__ = ["RunRecord", "SiteStore"]
+
+_VERSION = 1
+"""Of the tables of `site.db`, all modules' together."""
 
 _META = MetaData()
 
@@ -60,12 +61,21 @@ _CONTEXTS = Table(
     Column("state", LargeBinary),
     Column("draw", LargeBinary),  # the key of the coins by which users are drawn
 )
-# By itself: SQLite writes a whole row anew whatever changes in it, and this part may be large.
+# By themselves, as these two may be large: SQLite writes a whole row anew whatever changes in it.
+# They are deleted without being overwritten (`_as_it_is`): nothing secret may lie in their pages.
 _PUBLIC_STATES = Table(
     "public_states",
     _META,
     Column("context", LargeBinary, primary_key=True),
     Column("data", LargeBinary, nullable=False),
+)
+_VECTORS = Table(
+    "vectors",
+    _META,
+    Column("context", LargeBinary, primary_key=True),
+    Column("step", String, primary_key=True),
+    Column("request_hash", LargeBinary, nullable=False),
+    Column("reply", LargeBinary, nullable=False),
 )
 _REPLIES = Table(
     "replies",
@@ -75,6 +85,7 @@ _REPLIES = Table(
     Column("request_hash", LargeBinary, nullable=False),
     Column("reply", LargeBinary, nullable=False),
 )
+_VECTOR_STEP = "masked"
 # Single values: the roster and policy last written into the ledger, why the site is halted.
 _FACTS = Table(
     "facts",
@@ -109,19 +120,21 @@ class SiteStore:
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self._shared = None if read_only else SharedDatabase.of(path, _make_tables)
+        self._engine = reading_engine(path) if self._shared is None else self._shared.engine
+        self._closed = False
         if read_only:
-            self._engine = _reading_engine(path)
-        else:
-            if not path.exists():
-                path.touch(mode=0o600)
-            self._engine = _engine(path)
-            for tables in (_META, books.META, outbox.META, BUDGET_TABLES):
-                tables.create_all(self._engine)
+            with self.transaction() as connection:
+                _is_new(connection)
         self.budgets = BudgetStore(self.fact, self.set_fact)
 
     def close(self) -> None:
-        """Give the file back."""
-        self._engine.dispose()
+        """Give the file back; what is done with the store after that is undefined."""
+        if self._shared is None:
+            self._engine.dispose()
+        elif not self._closed:
+            self._closed = True
+            self._shared.leave()
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -154,8 +167,7 @@ class SiteStore:
     def end_run(self, connection: Connection, run_id: bytes) -> None:
         """No more attempts; the replies, the revealed shares among them, are forgotten."""
         connection.execute(update(_RUNS).where(_RUNS.c.run_id == run_id).values(ended=1))
-        own = select(_CONTEXTS.c.context).where(_CONTEXTS.c.run_id == run_id)
-        connection.execute(_REPLIES.delete().where(_REPLIES.c.context.in_(own)))
+        _forget_replies(connection, _CONTEXTS.c.run_id == run_id)
 
     def add_run(self, connection: Connection, run_id: bytes, plan: bytes) -> None:
         """Remember a joined run; its whole budget counts as reserved from here on."""
@@ -202,7 +214,8 @@ class SiteStore:
         values = {"state": state} if state is not None else gone
         if state is None:
             gone_with_it = _PUBLIC_STATES.delete().where(_PUBLIC_STATES.c.context == context)
-            connection.execute(gone_with_it)
+            with _as_it_is(connection):
+                connection.execute(gone_with_it)
         connection.execute(update(_CONTEXTS).where(_CONTEXTS.c.context == context).values(**values))
 
     def public_state(self, connection: Connection, context: bytes) -> bytes:
@@ -247,9 +260,10 @@ class SiteStore:
         self, connection: Connection, context: bytes, step: str
     ) -> tuple[bytes, bytes] | None:
         """(hash of the request, bytes of the reply) if this step was answered before."""
+        table = _replies_of(step)
         row = connection.execute(
-            select(_REPLIES.c.request_hash, _REPLIES.c.reply).where(
-                _REPLIES.c.context == context, _REPLIES.c.step == step
+            select(table.c.request_hash, table.c.reply).where(
+                table.c.context == context, table.c.step == step
             )
         ).first()
         return None if row is None else (row.request_hash, row.reply)
@@ -259,14 +273,11 @@ class SiteStore:
     ) -> None:
         """Keep the exact bytes of a reply, so that a repeated request gets them again."""
         values = {"context": context, "step": step, "request_hash": request, "reply": reply}
-        connection.execute(insert(_REPLIES).values(**values))
+        connection.execute(insert(_replies_of(step)).values(**values))
 
     def forget_replies(self, connection: Connection, run_id: bytes, before_round: int) -> None:
         """Drop the replies of rounds that are over; the contexts stay used."""
-        over = select(_CONTEXTS.c.context).where(
-            _CONTEXTS.c.run_id == run_id, _CONTEXTS.c.round < before_round
-        )
-        connection.execute(_REPLIES.delete().where(_REPLIES.c.context.in_(over)))
+        _forget_replies(connection, _CONTEXTS.c.run_id == run_id, _CONTEXTS.c.round < before_round)
 
     def fact(self, connection: Connection, name: str) -> bytes | None:
         """A single value, or None where it was never set."""
@@ -281,39 +292,44 @@ class SiteStore:
             connection.execute(insert(_FACTS).values(name=name, value=value))
 
 
-def _engine(path: Path) -> Engine:
-    # hide_parameters: the text of a database error must not hold a round's state.
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, hide_parameters=True)
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - DBAPI connection
-        # FULL: a commit is on the disk when it returns. secure_delete: erased secrets are
-        # overwritten with zeros. IMMEDIATE (below): one writer, decided at the first statement.
-        connection.isolation_level = None
-        # MEMORY: what is laid beside the users' table never lies in a folder of temporary files.
-        pragmas = ("journal_mode=TRUNCATE", "synchronous=FULL", "secure_delete=ON")
-        for pragma in (*pragmas, "temp_store=MEMORY"):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.execute("PRAGMA busy_timeout=30000")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
+def _make_tables(engine: Engine) -> None:
+    with engine.begin() as connection:
+        if _is_new(connection):
+            connection.exec_driver_sql(f"PRAGMA user_version={_VERSION}")
+        for tables in (_META, books.META, outbox.META, BUDGET_TABLES):
+            tables.create_all(connection)
 
 
-def _reading_engine(path: Path) -> Engine:
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    engine = create_engine(
-        "sqlite://",
-        creator=lambda: sqlite3.connect(uri, uri=True, timeout=10.0, isolation_level=None),
-        poolclass=NullPool,
-        hide_parameters=True,
-    )
+def _is_new(connection: Connection) -> bool:
+    """Whether nothing is in the file yet.
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")  # one state of the file for all that is read
+    Raises:
+        InvalidInput: ``site/database``: it has tables of another version.
+    """
+    number = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    tables = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
+    return is_unnumbered(number, tables, version=_VERSION, code="site/database")
 
-    return engine
+
+def _replies_of(step: str) -> Table:
+    return _VECTORS if step == _VECTOR_STEP else _REPLIES
+
+
+def _forget_replies(connection: Connection, *contexts: ColumnElement[bool]) -> None:
+    over = select(_CONTEXTS.c.context).where(*contexts)
+    connection.execute(_REPLIES.delete().where(_REPLIES.c.context.in_(over)))
+    with _as_it_is(connection):
+        connection.execute(_VECTORS.delete().where(_VECTORS.c.context.in_(over)))
+
+
+@contextmanager
+def _as_it_is(connection: Connection) -> Iterator[None]:
+    """Delete without overwriting with zeros: what everybody may know, or the coordinator has.
+
+    Zeros for vectors of many megabytes cost more than all the rest of a step.
+    """
+    connection.exec_driver_sql("PRAGMA secure_delete=OFF").close()
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql("PRAGMA secure_delete=ON").close()

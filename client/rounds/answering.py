@@ -15,7 +15,7 @@
 import hashlib
 
 from recommons.client.operating.pausing import check_not_paused
-from recommons.client.records.halting import check_not_halted
+from recommons.client.records.halting import check_not_halted_in
 from recommons.client.records.heads import check_own_head, check_shown_heads
 from recommons.client.rounds.attempt import Attempt
 from recommons.client.rounds.endings import anchor, finish
@@ -41,16 +41,14 @@ def answer(site: Site, envelope: Envelope, body: bytes) -> bytes:
         ProtocolAbort: The attempt is over at this site.
         InvalidInput: The request is not readable.
     """
-    check_not_halted(site)
-    check_not_paused(site, envelope.exchange)
+    with site.store.transaction() as transaction:
+        check_not_halted_in(site, transaction)
+        check_not_paused(site, transaction, envelope.exchange)
+        run = site.store.run(transaction, envelope.run_id)
     if envelope.exchange == "join":
         announcement, shown = unpack(body, 2)
         check_shown_heads(site, shown)
         return join(site, envelope.run_id, announcement)
-    with site.store.transaction() as transaction:
-        run = site.store.run(transaction, envelope.run_id)
-        if run is not None and not run.ended:
-            site.store.budgets.touch(transaction, envelope.run_id, site.now(transaction))
     if run is None:
         raise Refusal("site/not-joined", "this site has not joined the run")
     try:
@@ -103,8 +101,9 @@ def _earlier_reply(attempt: Attempt, body: bytes) -> bytes | None:
     with store.transaction() as transaction:
         attempt.check_alive(transaction)
         known = store.reply(transaction, ctx, step)
-    if known is None:
-        return None
-    if known[0] != hashlib.sha256(body).digest():
-        raise Refusal("site/repeated-step", f"{step} was answered to another request")
+        if known is None:
+            return None
+        if known[0] != hashlib.sha256(body).digest():
+            raise Refusal("site/repeated-step", f"{step} was answered to another request")
+        attempt.touch(transaction)
     return known[1]

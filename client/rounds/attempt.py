@@ -84,7 +84,8 @@ class Attempt:
         if run is None or run.ended:
             raise Refusal("site/run-ended", "the coordinator has ended this run")
         begun = site.store.begun(transaction, self.context.hash)
-        if begun is not None and site.now(transaction) - begun > ATTEMPT_LIFE_SECONDS:
+        now = site.store.budgets.now_unused(transaction, site.clock())
+        if begun is not None and now - begun > ATTEMPT_LIFE_SECONDS:
             raise ProtocolAbort(
                 "site/attempt-expired", "this site advertised for the attempt too long ago"
             )
@@ -165,8 +166,7 @@ class Attempt:
         """State and reply together, unless another request has moved the round on meanwhile."""
         self.check_alive(transaction)
         self.check_unmoved(transaction)
-        budgets, now = self.site.store.budgets, self.site.now(transaction)
-        budgets.touch(transaction, self.envelope.run_id, now)
+        self.touch(transaction)
         self.site.store.set_state(transaction, self.context.hash, own_round.to_bytes())
         self.site.store.set_reply(
             transaction,
@@ -175,6 +175,11 @@ class Attempt:
             request=hashlib.sha256(body).digest(),
             reply=reply,
         )
+
+    def touch(self, transaction: Connection) -> None:
+        """Something of the run leaves: it counts as alive from now on."""
+        now = self.site.now(transaction)
+        self.site.store.budgets.touch(transaction, self.envelope.run_id, now)
 
     def check_unmoved(self, transaction: Connection) -> None:
         """Whether the round still is as it was restored.

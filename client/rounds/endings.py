@@ -5,6 +5,7 @@ from recommons.client.records.heads import keep_receipt, own_head, read_receipt
 from recommons.client.site import Site
 from recommons.common.errors import ProtocolAbort, Refusal
 from recommons.common.heads import Place
+from recommons.common.plan import Plan
 from recommons.common.wire import Outcome
 
 __all__ = ["anchor", "finish"]
@@ -28,6 +29,7 @@ def finish(site: Site, run_id: bytes, body: bytes) -> bytes:
     with site.store.transaction() as transaction:
         run = site.store.run(transaction, run_id)
         if run is not None and not run.ended:
+            site.store.budgets.touch(transaction, run_id, site.now(transaction))
             ended = ProtocolAbort("site/run-ended", "the run ended")
             end_run(site, transaction, run_id, ended, **outcome.fields)
         return own_head(site, transaction).to_bytes()
@@ -52,7 +54,9 @@ def anchor(site: Site, run_id: bytes, body: bytes) -> bytes:
         run = site.store.run(transaction, run_id)
     if run is None or not run.ended:
         raise Refusal("site/step-order", "the run has not ended at this site")
-    receipt = read_receipt(site, body, Place(run=run_id.hex()))
+    # The run is over, so that another roster may have been pinned since.
+    roster = Plan.from_bytes(run.plan).roster_hash
+    receipt = read_receipt(site, body, Place(run=run_id.hex()), roster)
     with site.store.transaction() as transaction:
         keep_receipt(site, transaction, receipt)
     return b""

@@ -7,19 +7,27 @@ federation's guarantee (the threat model says so); the global model alone lies i
 import difflib
 import functools
 import json
+import os
+import secrets
+import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from recommons.client.serving.joined import Joined, is_joined, read_joined
 from recommons.client.serving.recommending import Recommender
 from recommons.client.serving.release_files import read_release
 from recommons.client.sources import read_histories
+from recommons.client.sources.own import OwnSource
+from recommons.client.sources.settings import DATA, CacheSettings, read_settings
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.catalogue_document import catalogue_from_bytes
 from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput
+from recommons.common.models.interface import ModelRelease
 from recommons.common.models.release import ReleaseMetadata
 from recommons.common.models.scoring import GlobalModel, Scorer
 from recommons.common.models.site import SiteChoice, fit_site
@@ -63,13 +71,15 @@ def open_model(folder: Path, *, site: str | None = None) -> ServedModel:
     """Open the model that a run left. It is made ready to score, in seconds, at its first use.
 
     Args:
-        folder: Output of a run.
+        folder: Output of a run, or a joined site's own folder, whose data are added always.
         site: Add this site's own data, as it does to serve its users.
 
     Raises:
         InvalidInput: There is no sound model, or no such site.
         DataError: The site's own events cannot be read.
     """
+    if is_joined(folder):
+        return _of_joined(read_joined(folder), site)
     release, metadata = read_release(folder / "model")
     catalogue = Catalogue(
         item_ids=metadata.item_ids,
@@ -86,6 +96,35 @@ def open_model(folder: Path, *, site: str | None = None) -> ServedModel:
             return shared.scorer
         return fit_site(shared, own.interactions, seed=0, choice=own.choice).served
 
+    return _served(release, metadata, catalogue, scorer, site)
+
+
+def _of_joined(found: Joined, site: str | None) -> ServedModel:
+    """A site's own folder: what it chose for this release is kept beside the release."""
+    if site not in (None, found.site):
+        raise InvalidInput(
+            "recommend/unknown-site", f"site is {site!r}; required: {found.site}, or none"
+        )
+    kept = found.place / _SERVING
+
+    @functools.cache
+    def scorer() -> Scorer:
+        choice = read_choice(kept) if kept.exists() else None
+        models = fit_site(GlobalModel(release=found.release), found.own, seed=0, choice=choice)
+        if choice is None:
+            write_choice(found.place, models.choice)
+        return models.served
+
+    return _served(found.release, found.metadata, found.catalogue, scorer, found.site)
+
+
+def _served(
+    release: ModelRelease,
+    metadata: ReleaseMetadata,
+    catalogue: Catalogue,
+    scorer: Callable[[], Scorer],
+    site: str | None,
+) -> ServedModel:
     def score(users: Interactions) -> npt.NDArray[np.float32]:
         return scorer().score(users)
 
@@ -134,13 +173,29 @@ def load_site(folder: Path, name: str, catalogue: Catalogue) -> SiteData:
             "recommend/unknown-site", f"site is {name!r}; required: {required}, in {sites}"
         )
     choice = read_choice(sites / name / _SERVING)
-    histories = read_histories(sites / name / _EVENTS, catalogue, with_order=True)
-    return SiteData(interactions=histories.interactions, choice=choice)
+    return SiteData(interactions=_own_events(sites / name, catalogue), choice=choice)
 
 
-def write_choice(site: Path, choice: SiteChoice) -> None:
-    """Keep in a site's folder what it chose for its own scores."""
-    (site / _SERVING).write_text(json.dumps(asdict(choice), indent=2) + "\n", encoding="utf-8")
+def _own_events(site: Path, catalogue: Catalogue) -> Interactions:
+    """A site's events, from where its `data.toml` says; nothing is left in its folder."""
+    if not (site / DATA).exists():
+        return read_histories(site / _EVENTS, catalogue, with_order=True).interactions
+    settings = read_settings(site, _EVENTS)
+    with tempfile.TemporaryDirectory(prefix="recommons-events-") as place:
+        source = OwnSource(
+            folder=site,
+            settings=settings.model_copy(update={"cache": CacheSettings(folder=place)}),
+            catalogue=catalogue,
+            secret=secrets.token_bytes(32),
+        )
+        return source.read_anew(with_order=True).interactions  # mapped, and so still there
+
+
+def write_choice(place: Path, choice: SiteChoice) -> None:
+    """Keep in a folder what a site chose for its own scores; it is there whole or not at all."""
+    unfinished = place / f".{_SERVING}.{os.getpid()}"
+    unfinished.write_text(json.dumps(asdict(choice), indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(place / _SERVING)
 
 
 def read_choice(path: Path) -> SiteChoice:

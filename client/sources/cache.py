@@ -56,6 +56,7 @@ class Manifest:
         pairs: Number of distinct pairs.
         rows: Number of events read, those that do not count included.
         left_out: Events that do not count, by reason.
+        bad: Events that could not be read and are left out, by reason.
         unknown: Events on items outside the catalogue.
         read: When the reading began, in seconds since 1970.
         seconds: How long it took.
@@ -70,6 +71,7 @@ class Manifest:
     pairs: int
     rows: int
     left_out: dict[str, int]
+    bad: dict[str, int]
     unknown: int
     read: float
     seconds: float

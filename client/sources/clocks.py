@@ -8,7 +8,7 @@ import polars as pl
 from recommons.client.sources.tables import ROW, Table
 from recommons.common.errors import DataError
 
-__all__ = ["Clock", "clock_of"]
+__all__ = ["Clock", "clock_by_cell", "clock_of"]
 
 _ISO = tuple(
     f"%Y-%m-%d{clock}{zone}"
@@ -30,7 +30,8 @@ class Clock:
     decimal numbers in thousandths, dates and ISO 8601 in microseconds since 1970.
 
     Attributes:
-        kind: ``whole``, ``decimal``, ``date`` (Polars' own type) or ``iso``.
+        kind: ``whole``, ``decimal``, ``date`` (Polars' own type) or ``iso``; ``cell`` where each
+            cell of text is read for itself, whatever the others are.
         form: The ISO form of the whole column, for ``iso``.
     """
 
@@ -40,7 +41,8 @@ class Clock:
     @property
     def unit(self) -> str:
         """What the whole numbers count, as far as the column says."""
-        return {"whole": "its own unit", "decimal": "thousandths"}.get(self.kind, "microseconds")
+        named = {"whole": "its own unit", "decimal": "thousandths", "cell": "its cells' own units"}
+        return named.get(self.kind, "microseconds")
 
     @property
     def expected(self) -> str:
@@ -60,6 +62,8 @@ class Clock:
             return (finite * 1000).round().cast(pl.Int64, strict=False)
         if self.kind == "date":
             return cell.cast(pl.Datetime("us")).dt.epoch("us")
+        if self.kind == "cell":
+            return cell.map_batches(_each_cell, return_dtype=pl.Int64, is_elementwise=True)
         return cell.str.to_datetime(self.form, time_unit="us", strict=False).dt.epoch("us")
 
 
@@ -87,6 +91,40 @@ def clock_of(table: Table, column: str) -> Clock:
         place = table.place(first[ROW][0], column)
         raise DataError("data/unreadable", f"{place}: unreadable; expected {expected}")
     return clock
+
+
+def clock_by_cell(table: Table, column: str) -> Clock:
+    """Choose by the column's type alone: no row decides how another's time is read.
+
+    Raises:
+        DataError: Neither numbers nor times.
+    """
+    if table.frame.collect_schema()[column] == pl.String:
+        return Clock(kind="cell")
+    return clock_of(table, column)
+
+
+def _each_cell(cells: pl.Series) -> pl.Series:
+    """Each cell in the first way in which it can be read: no two ISO forms fit one cell.
+
+    So the order in which those are tried is one of speed alone; the way that fits the part's first
+    cell goes first.
+    """
+    times = pl.Series([None], dtype=pl.Int64).new_from_index(0, len(cells))
+    left = cells.is_not_null().arg_true()
+    first = None
+    if len(left):
+        first = _clock_of_text(pl.DataFrame({"cell": cells.gather(left[:1])}), "cell")
+    ways = [Clock(kind="whole"), Clock(kind="decimal"), *(Clock(kind="iso", form=f) for f in _ISO)]
+    if first is not None and first.kind == "iso":
+        ways.insert(2, first)
+    for way in ways:
+        if not len(left):
+            break
+        read = pl.DataFrame({"cell": cells.gather(left)}).select(way.read("cell")).to_series()
+        times = times.scatter(left, read)
+        left = left.filter(read.is_null())
+    return times
 
 
 def _clock_of_text(first: pl.DataFrame, column: str) -> Clock | None:

@@ -6,6 +6,7 @@ row, so only the kind of the error and its SQLSTATE are kept.
 """
 
 import re
+import sqlite3
 import uuid
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,20 +16,23 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from sqlalchemy import CursorResult, create_engine, text
+from sqlalchemy import CursorResult, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from recommons.client.sources.columns import EVENT_FIELDS, ColumnNames
-from recommons.client.sources.tables import ROW, Table
+from recommons.client.sources.tables import DAMAGED, ROW, Table
 from recommons.common.errors import DataError
 
 __all__ = ["query_tables"]
 
 _PART_ROWS = 1 << 16
 _FIELDS = tuple(field for field in EVENT_FIELDS if field != "country")  # no model reads it
+_IDS = ("user_id", "item_id")
 _LABEL = "the query's result"
+_LEAST, _MOST = -(2**63), 2**63 - 1
+_TEXT_OID = 25  # of PostgreSQL's type "text"
 _BIND = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
 """What SQLAlchemy takes for a parameter (`TextClause`): there are none here."""
 
@@ -42,11 +46,11 @@ def query_tables(url: URL, query: str, names: ColumnNames) -> Generator[Table, N
         names: Which columns are read; others of the result are dropped at once.
 
     Raises:
-        DataError: ``data/driver``, ``data/database``; a column holds something that is neither
-            text, nor a number, nor a time.
+        DataError: ``data/driver``, ``data/database``.
     """
     with _named_errors(url):
         engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+        event.listen(engine, "connect", _take_any_row)
         options: dict[str, Any] = {"stream_results": True, "max_row_buffer": _PART_ROWS}
         if url.get_backend_name() == "postgresql":
             options |= {"postgresql_readonly": True}
@@ -60,12 +64,13 @@ def query_tables(url: URL, query: str, names: ColumnNames) -> Generator[Table, N
 
 def _tables(result: CursorResult[Any], names: ColumnNames) -> Iterator[Table]:
     columns = tuple(result.keys())
-    wanted = [name for name in names.candidates(*_FIELDS) if name in columns]
+    field_of = {name: field for field in _FIELDS for name in names.candidates(field)}
+    wanted = [name for name in field_of if name in columns]
     places, offset = [columns.index(name) for name in wanted], 0
     for part in result.partitions(_PART_ROWS):
         by_column = list(zip(*part, strict=True))
         cells = {
-            name: _column(name, by_column[place])
+            name: _column(name, by_column[place], is_id=field_of[name] in _IDS)
             for name, place in zip(wanted, places, strict=True)
         }
         frame = pl.DataFrame(cells, nan_to_null=False).with_row_index(ROW, offset + 1)
@@ -91,36 +96,51 @@ def _named_errors(url: URL) -> Iterator[None]:
         raise DataError("data/database", f"{backend} did not answer the query: {shown}") from None
 
 
-def _column(name: str, cells: Sequence[Any]) -> pl.Series:
-    """A column of Python objects as one of Polars' types.
+def _take_any_row(connection: object, _record: object) -> None:
+    """Let no driver end a query because of what stands in one row."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.text_factory = lambda content: content.decode("utf-8", errors="replace")
+    psycopg: Any = connection if hasattr(connection, "adapters") else None
+    if psycopg is not None:  # "infinity" and years before 1 are no times of Python's
+        text_loader = psycopg.adapters.get_loader(_TEXT_OID, 0)
+        for name in ("date", "timestamp", "timestamptz"):
+            psycopg.adapters.register_loader(name, text_loader)
+        psycopg.execute("SET DateStyle TO ISO")
+        psycopg.commit()
 
-    Raises:
-        DataError: ``data/unreadable``: objects of another type; only their type is named.
+
+def _column(name: str, cells: Sequence[Any], *, is_id: bool) -> pl.Series:
+    """A column of Python objects, each as it would be without the others.
+
+    A part that holds one type is taken as that type, for speed. Otherwise all are text, as which
+    each comes to the same id, number or time.
     """
     kinds = {type(cell) for cell in cells} - {type(None)}
-    if kinds <= {int, bool}:
-        return pl.Series(name, cells, dtype=pl.Int64)
     if kinds == {str}:
         return pl.Series(name, cells, dtype=pl.String)
-    if kinds <= {int, Decimal} and all(map(_is_whole, cells)):
-        return pl.Series(name, [None if c is None else int(c) for c in cells], dtype=pl.Int64)
-    if kinds <= {int, float, Decimal}:
-        return pl.Series(name, [None if c is None else float(c) for c in cells], dtype=pl.Float64)
-    if kinds <= {datetime, date}:
-        times = [None if cell is None else _utc(cell) for cell in cells]
-        return pl.Series(name, times, dtype=pl.Datetime("us"))
-    if kinds <= {str, int, uuid.UUID}:
-        texts = [None if cell is None else str(cell) for cell in cells]
-        return pl.Series(name, texts, dtype=pl.String)
-    found = ", ".join(sorted(kind.__name__ for kind in kinds))
-    raise DataError(
-        "data/unreadable",
-        f"{_LABEL}, column {name}: holds {found}; expected text, numbers or times",
-    )
+    if kinds <= {int, bool} and all(c is None or _LEAST <= c <= _MOST for c in cells):
+        return pl.Series(name, cells, dtype=pl.Int64)
+    if kinds == {float} and not is_id:
+        return pl.Series(name, cells, dtype=pl.Float64)
+    return pl.Series(name, [_text(cell, is_id=is_id) for cell in cells], dtype=pl.String)
 
 
-def _is_whole(cell: int | Decimal | None) -> bool:
-    return not isinstance(cell, Decimal) or (cell.is_finite() and cell == cell.to_integral_value())
+def _text(cell: object, *, is_id: bool) -> str | None:
+    if cell is None or isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool | int):
+        return str(int(cell))
+    if isinstance(cell, Decimal):
+        if cell.is_finite() and cell == cell.to_integral_value():
+            return str(int(cell))
+        return DAMAGED if is_id else str(cell)
+    if isinstance(cell, uuid.UUID):
+        return str(cell)
+    if is_id:
+        return DAMAGED
+    if isinstance(cell, float):
+        return repr(cell)
+    return _utc(cell).isoformat(" ") if isinstance(cell, date) else DAMAGED
 
 
 def _utc(moment: date) -> datetime:

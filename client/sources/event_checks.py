@@ -1,16 +1,20 @@
-"""What every row of a file of events must satisfy, and which rows do not count."""
+"""What a row of events must satisfy, and which rows do not count.
+
+Where a person gave a file, `judge` refuses it and names the first bad row. A site's own data go
+through `sift`: a bad row is left out, and changes nothing for anybody else.
+"""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from recommons.client.sources.clocks import Clock
 from recommons.client.sources.columns import EventColumns, EventFilter
-from recommons.client.sources.tables import ROW, Table
+from recommons.client.sources.tables import DAMAGED, ROW, SPOILED, Table
 from recommons.common.errors import DataError
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["Verdict", "judge", "sift"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +35,15 @@ class Verdict:
         rows: Number of rows.
         kept: The rows that count.
         left_out: Number of rows that do not, by reason; reasons without rows are not listed.
+        bad: Number of rows that cannot be read, likewise; none where they are refused.
+        first_bad: The place of the first of those, and what is wrong there.
     """
 
     rows: int
     kept: pl.Expr
     left_out: Mapping[str, int]
+    bad: Mapping[str, int] = field(default_factory=dict)
+    first_bad: str | None = None
 
 
 def judge(
@@ -47,8 +55,8 @@ def judge(
         DataError: An id column is of another type or all null, no row is there or none counts, or
             a cell is empty or unreadable; file, row and column are named, never a content.
     """
-    checks = [*_id_checks(table, columns), *_time_checks(columns, clock), *_number_checks(columns)]
-    unwanted = _unwanted(columns, positives)
+    checks = _checks(table, columns, clock)
+    unwanted = _first_reasons(_unwanted(columns, positives))
     found = table.collect(
         table.frame.select(
             pl.len().alias("rows"),
@@ -78,6 +86,49 @@ def judge(
         kept=~pl.any_horizontal(pl.lit(value=False), *unwanted.values()),
         left_out={reason: count for reason, count in left_out.items() if count},
     )
+
+
+def sift(
+    table: Table, columns: EventColumns, clock: Clock | None, positives: EventFilter
+) -> Verdict:
+    """Find the rows that can be read and count, each for itself: one that cannot be is left out.
+
+    What a row is taken for depends on that row alone, and no row, and no lack of rows, is refused.
+
+    Raises:
+        DataError: An id column is of another type, or the table cannot be read at all.
+    """
+    checks = _checks(table, columns, clock)
+    damaged = [
+        _Check(
+            column=name,
+            bad=pl.col(name).cast(pl.String).str.contains(DAMAGED, literal=True),
+            code="data/unreadable",
+            message="unreadable; expected text in UTF-8",
+        )
+        for name in (columns.user_id, columns.item_id)
+    ]
+    bad = {f"{c.column}: {c.message.partition(';')[0]}": c.bad for c in [*damaged, *checks]}
+    if table.by_line:
+        bad = {"not of the file's form": pl.col(SPOILED), **bad}
+    reasons = _first_reasons(bad | _unwanted(columns, positives))
+    counts = [pl.col(ROW).filter(rows).len().alias(reason) for reason, rows in reasons.items()]
+    firsts = [pl.col(ROW).filter(reasons[name]).min().alias(f"first {name}") for name in bad]
+    query = table.frame.select(pl.len().alias("rows"), *counts, *firsts)
+    found = table.collect(query).row(0, named=True)
+    places = ((found[f"first {name}"], name) for name in bad)
+    first = min(((row, name) for row, name in places if row is not None), default=None)
+    return Verdict(
+        rows=int(found["rows"]),
+        kept=~pl.any_horizontal(pl.lit(value=False), *reasons.values()),
+        left_out={r: int(found[r]) for r in reasons if r not in bad and found[r]},
+        bad={name: int(found[name]) for name in bad if found[name]},
+        first_bad=None if first is None else f"{table.place(first[0])}: {first[1]}",
+    )
+
+
+def _checks(table: Table, columns: EventColumns, clock: Clock | None) -> list[_Check]:
+    return [*_id_checks(table, columns), *_time_checks(columns, clock), *_number_checks(columns)]
 
 
 def _id_checks(table: Table, columns: EventColumns) -> Iterator[_Check]:
@@ -138,20 +189,24 @@ def _number_checks(columns: EventColumns) -> Iterator[_Check]:
 
 
 def _unwanted(columns: EventColumns, positives: EventFilter) -> dict[str, pl.Expr]:
-    """The rows that are left out, by reason; each row under its first reason only."""
+    """The rows that do not count, by reason."""
     reasons: dict[str, pl.Expr] = {}
-
-    def add(reason: str, rows: pl.Expr) -> None:
-        earlier = pl.any_horizontal(pl.lit(value=False), *reasons.values())
-        reasons[reason] = rows.fill_null(value=False) & ~earlier
-
     if columns.event_type is not None and positives.event_types is not None:
         kept = pl.col(columns.event_type).cast(pl.String).is_in(positives.event_types)
-        add("another event type", ~kept.fill_null(value=False))
+        reasons["another event type"] = ~kept.fill_null(value=False)
     if columns.quantity is not None:
         quantity = pl.col(columns.quantity).cast(pl.Float64, strict=False)
-        add("quantity of zero or less", quantity <= 0)
+        reasons["quantity of zero or less"] = quantity <= 0
     if columns.value is not None and positives.least_value is not None:
         value = pl.col(columns.value).cast(pl.Float64, strict=False)
-        add(f"value below {positives.least_value:g}", value < positives.least_value)
+        reasons[f"value below {positives.least_value:g}"] = value < positives.least_value
     return reasons
+
+
+def _first_reasons(reasons: Mapping[str, pl.Expr]) -> dict[str, pl.Expr]:
+    """Each row under its first reason only."""
+    found: dict[str, pl.Expr] = {}
+    for reason, rows in reasons.items():
+        earlier = pl.any_horizontal(pl.lit(value=False), *found.values())
+        found[reason] = rows.fill_null(value=False) & ~earlier
+    return found

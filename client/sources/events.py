@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from recommons.client.sources.clocks import Clock, clock_of
+from recommons.client.sources.clocks import Clock, clock_by_cell, clock_of
 from recommons.client.sources.columns import ColumnNames, EventColumns, EventFilter
-from recommons.client.sources.event_checks import judge
+from recommons.client.sources.event_checks import Verdict, judge, sift
 from recommons.client.sources.tables import Table
 from recommons.common.data.interactions import Interactions
 
-__all__ = ["EventStream", "Pairs", "open_events"]
+__all__ = ["EventStream", "Pairs", "open_events", "sift_events"]
 
 _USER, _ITEM, _TIME, _COUNTRY = "__user__", "__item__", "__time__", "__country__"
 _KEY, _KIND = "__key__", "__kind__"
@@ -53,6 +53,8 @@ class EventStream:
         clock: How times are read, where there are any.
         rows: Rows in the file.
         left_out: Number of rows left out, by reason.
+        bad: Number of rows that could not be read, by reason, where they are left out too.
+        first_bad: The place of the first of those, and what is wrong there.
     """
 
     table: Table
@@ -62,6 +64,8 @@ class EventStream:
     typed: bool
     rows: int
     left_out: Mapping[str, int]
+    bad: Mapping[str, int] = field(default_factory=dict)
+    first_bad: str | None = None
 
     @property
     def timed(self) -> bool:
@@ -204,27 +208,43 @@ def _code(column: str, ids: pl.Series) -> pl.Expr:
     return text.cast(pl.Enum(ids), strict=False).to_physical().cast(pl.UInt32)
 
 
-def open_events(
-    table: Table, names: ColumnNames, positives: EventFilter, *, clock: Clock | None = None
-) -> EventStream:
+def open_events(table: Table, names: ColumnNames, positives: EventFilter) -> EventStream:
     """Check every row of a file of events.
 
     Args:
         table: The file.
         names: How its columns are named.
         positives: Which events count.
-        clock: How times are read, where an earlier part of the same events has settled it.
 
     Raises:
         DataError: A column is missing or all null, no row is there or none counts, or a cell is
             empty or unreadable; file, row and column are named, never what stands there.
     """
     columns = EventColumns.of(table.columns, names, table.label)
-    if columns.timestamp is None:
-        clock = None
-    elif clock is None:
-        clock = clock_of(table, columns.timestamp)
-    verdict = judge(table, columns, clock, positives)
+    clock = None if columns.timestamp is None else clock_of(table, columns.timestamp)
+    return _stream(table, columns, clock, judge(table, columns, clock, positives))
+
+
+def sift_events(table: Table, names: ColumnNames, positives: EventFilter) -> EventStream:
+    """The events of a table that can be read, each for itself; those that cannot are counted.
+
+    Args:
+        table: The events; a text file's opened by `lines.open_rows`.
+        names: How its columns are named.
+        positives: Which events count.
+
+    Raises:
+        DataError: For what no row can bring about: a column is missing or of another type, or the
+            file is damaged.
+    """
+    columns = EventColumns.of(table.columns, names, table.label)
+    clock = None if columns.timestamp is None else clock_by_cell(table, columns.timestamp)
+    return _stream(table, columns, clock, sift(table, columns, clock, positives))
+
+
+def _stream(
+    table: Table, columns: EventColumns, clock: Clock | None, verdict: Verdict
+) -> EventStream:
     return EventStream(
         table=table,
         frame=table.frame.filter(verdict.kept).select(_projection(columns, clock)),
@@ -233,6 +253,8 @@ def open_events(
         typed=columns.event_type is not None,
         rows=verdict.rows,
         left_out=verdict.left_out,
+        bad=verdict.bad,
+        first_bad=verdict.first_bad,
     )
 
 

@@ -8,8 +8,9 @@ import polars as pl
 
 from recommons.client.sources.reading import Tally, open_source
 from recommons.client.sources.settings import DataSettings
+from recommons.common.errors import DataError
 
-__all__ = ["Look", "look_at"]
+__all__ = ["Look", "check_bad_rows", "look_at"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,12 +22,21 @@ class Look:
         users: Number of users.
         rows: Number of events, those that do not count included.
         left_out: Events that do not count, by reason.
+        bad: Events that cannot be read and are left out, by reason.
+        first_bad: The place of the first of those, and what is wrong there.
     """
 
     kind: str
     users: int
     rows: int
     left_out: dict[str, int]
+    bad: dict[str, int]
+    first_bad: str | None
+
+    @property
+    def bad_rows(self) -> int:
+        """How many cannot be read."""
+        return sum(self.bad.values())
 
 
 def look_at(folder: Path, settings: DataSettings) -> Look:
@@ -37,7 +47,7 @@ def look_at(folder: Path, settings: DataSettings) -> Look:
         settings: Where its events are.
 
     Raises:
-        DataError: They cannot be read; file, row and column are named, never a user.
+        DataError: They cannot be read, for a reason that no row can bring about.
     """
     tally, users = Tally(), pl.Series("user", [], pl.String)
     events = open_source(folder, settings, tally)
@@ -49,4 +59,21 @@ def look_at(folder: Path, settings: DataSettings) -> Look:
         users=len(users),
         rows=tally.rows,
         left_out=dict(tally.left_out),
+        bad=dict(tally.bad),
+        first_bad=tally.first_bad,
     )
+
+
+def check_bad_rows(look: Look, settings: DataSettings) -> None:
+    """Refuse data of which more cannot be read than the operator allows; never asked in a round.
+
+    Raises:
+        DataError: ``data/bad-rows``.
+    """
+    allowed = settings.check.most_bad_rows
+    if look.bad_rows > allowed * look.rows:
+        raise DataError(
+            "data/bad-rows",
+            f"{look.bad_rows:,} of {look.rows:,} rows cannot be read, first {look.first_bad}; "
+            f"check.most_bad_rows of data.toml is {allowed:g}; required: at most that part of them",
+        )

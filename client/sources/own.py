@@ -6,8 +6,7 @@ name, size and time. What a database holds cannot be compared, so a copy of it c
 take the copy as it is.
 """
 
-import fcntl
-import os
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,10 +29,12 @@ from recommons.client.sources.settings import DataSettings
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.errors import DataError
 from recommons.common.hashing import canonical_json, digest
+from recommons.common.locking import locked
 
 __all__ = ["OwnSource", "remove_copy"]
 
 _LOCK = "lock"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class OwnSource:
             joining: A run is being joined: a database's copy must be younger than its greatest age.
 
         Raises:
-            DataError: The source cannot be read; file, row and column are named, never a user.
+            DataError: The source cannot be read, for a reason that no row can bring about.
         """
         present = self._present(with_order=with_order, joining=joining)
         if present is not None:
@@ -106,7 +107,7 @@ class OwnSource:
         for file in find_event_files(self.folder, self.settings):
             stat = file.stat()
             seen.append([str(file), *map(str, (stat.st_size, stat.st_mtime_ns, stat.st_ino))])
-        settings = self.settings.model_dump(mode="json", exclude={"cache"})
+        settings = self.settings.model_dump(mode="json", exclude={"cache", "check"})
         return {
             "source": digest("recommons/site-source/1", canonical_json([settings, seen])).hex(),
             "catalogue": self.catalogue.hash.hex(),
@@ -129,6 +130,9 @@ class OwnSource:
         finally:
             gatherer.close()
             events.close()
+        if tally.bad:
+            # How many they are is for the site's own operator: it stays in the site's own log.
+            _log.warning("data/bad-rows: %d rows cannot be read", tally.bad.total())
         if self._made_from() != made:
             raise DataError("data/changed", "a file of events changed while it was read")
         manifest = Manifest(
@@ -139,6 +143,7 @@ class OwnSource:
             pairs=pairs,
             rows=tally.rows,
             left_out=dict(tally.left_out),
+            bad=dict(tally.bad),
             unknown=gatherer.unknown,
             read=began,
             seconds=time.perf_counter() - clock,
@@ -162,9 +167,5 @@ def remove_copy(folder: Path, settings: DataSettings) -> None:
 def _alone(cache: Path) -> Iterator[None]:
     """Hold the cache's lock: one reading at a time, and nobody removes what another makes."""
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(cache / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locked(cache / _LOCK):
         yield
-    finally:
-        os.close(descriptor)

@@ -8,14 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import polars as pl
-
-from recommons.client.sources.clocks import Clock
-from recommons.client.sources.columns import EVENT_FIELDS
 from recommons.client.sources.database import query_tables
-from recommons.client.sources.events import EventStream, open_events
+from recommons.client.sources.events import EventStream, sift_events
+from recommons.client.sources.lines import open_rows
 from recommons.client.sources.settings import DataSettings
-from recommons.client.sources.tables import Table, open_table
 from recommons.common.errors import DataError
 
 __all__ = ["Events", "Tally", "find_event_files", "open_source"]
@@ -28,10 +24,22 @@ class Tally:
     Attributes:
         rows: Events, those that do not count included.
         left_out: Those that do not count, by reason.
+        bad: Those that cannot be read, by reason.
+        first_bad: The place of the first of those, and what is wrong there.
     """
 
     rows: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
+    bad: Counter[str] = field(default_factory=Counter)
+    first_bad: str | None = None
+
+    def add(self, stream: EventStream) -> EventStream:
+        """Count what a stream was made of."""
+        self.rows += stream.rows
+        self.left_out.update(stream.left_out)
+        self.bad.update(stream.bad)
+        self.first_bad = self.first_bad or stream.first_bad
+        return stream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +76,10 @@ def find_event_files(folder: Path, settings: DataSettings) -> list[Path]:
 
 
 def open_source(folder: Path, settings: DataSettings, tally: Tally) -> Events:
-    """Open a site's source; files are checked to the end at once, a query's rows as they come.
+    """Open a site's source; files are looked through at once, a query's rows as they come.
+
+    A row that cannot be read is left out and counted, and changes nothing for any other: whether a
+    site takes part, and with what, must not depend on one user's row (`docs/policy.md`).
 
     Args:
         folder: The site's folder.
@@ -76,7 +87,7 @@ def open_source(folder: Path, settings: DataSettings, tally: Tally) -> Events:
         tally: Told what was read.
 
     Raises:
-        DataError: The source cannot be read; file, row and column are named, never a user.
+        DataError: The source cannot be read, for a reason that no row can bring about.
     """
     if settings.events.url is not None:
         rest: Iterator[EventStream]
@@ -100,46 +111,33 @@ def _of_files(folder: Path, settings: DataSettings, tally: Tally) -> Iterator[Ev
     names = settings.names
     for path in find_event_files(folder, settings):
         try:
-            table = open_table(path, path.name, names.candidates(*EVENT_FIELDS))
-            stream = open_events(table, names, settings.positives)
+            table = open_rows(path, path.name, names)
         except DataError as error:
             if error.code != "data/empty":
                 raise
-            continue  # nobody, or nobody who counts, is data like any other
-        tally.rows += stream.rows
-        tally.left_out.update(stream.left_out)
-        yield stream
+            continue  # nobody is data like any other
+        yield tally.add(sift_events(table, names, settings.positives))
 
 
 def _of_query(
     folder: Path, settings: DataSettings, tally: Tally
 ) -> Generator[EventStream, None, None]:
-    clock: Clock | None = None
     url = settings.events.connection_url(folder)
     with closing(query_tables(url, settings.events.query or "", settings.names)) as tables:
         for table in tables:
-            try:
-                stream = open_events(table, settings.names, settings.positives, clock=clock)
-            except DataError as error:
-                if error.code != "data/empty":
-                    raise
-                rows = _count(table)
-                tally.rows += rows
-                tally.left_out.update({"every row of a part": rows})
-                continue
-            clock = stream.clock
-            tally.rows += stream.rows
-            tally.left_out.update(stream.left_out)
-            yield stream
+            yield tally.add(sift_events(table, settings.names, settings.positives))
 
 
 def _refuse_mixed_times(streams: list[EventStream]) -> None:
-    """Files that count time in units of their own could not be put in order.
+    """Files whose columns count time in different units could not be put in order.
+
+    Text says of each cell for itself what it counts: it goes with all.
 
     Raises:
-        DataError: ``data/ambiguous``.
+        DataError: ``data/ambiguous``; it depends on the columns' types alone.
     """
-    units = {stream.clock.unit: stream.table.label for stream in streams if stream.clock}
+    clocks = [(stream.clock, stream.table.label) for stream in streams]
+    units = {clock.unit: label for clock, label in clocks if clock and clock.kind != "cell"}
     if len(units) > 1:
         shown = " and ".join(f"{label} in {unit}" for unit, label in units.items())
         raise DataError("data/ambiguous", f"files count time in different units: {shown}")
@@ -147,7 +145,3 @@ def _refuse_mixed_times(streams: list[EventStream]) -> None:
 
 def _nothing() -> None:
     """Files are not held open."""
-
-
-def _count(table: Table) -> int:
-    return int(table.collect(table.frame.select(pl.len())).item())

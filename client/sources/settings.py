@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from recommons.client.sources.columns import ColumnNames, EventFilter
 from recommons.common.errors import DataError
 
-__all__ = ["DATA", "DataSettings", "EventSource", "read_settings"]
+__all__ = ["DATA", "CacheSettings", "DataSettings", "EventSource", "read_settings"]
 
 DATA = "data.toml"
 
@@ -137,6 +137,18 @@ class CacheSettings(BaseModel):
     max_age_hours: Annotated[float, Field(ge=0, le=24 * 366)] = 24.0
 
 
+class CheckSettings(BaseModel):
+    """``[check]``: what `recommons site check` and `site data check` accept; no round asks for it.
+
+    Attributes:
+        most_bad_rows: The largest part of all rows that may be unreadable.
+    """
+
+    model_config = _STRICT
+
+    most_bad_rows: Annotated[float, Field(ge=0, le=1)] = 0.01
+
+
 class DataSettings(BaseModel):
     """`data.toml`."""
 
@@ -147,6 +159,7 @@ class DataSettings(BaseModel):
     columns: ColumnSettings = ColumnSettings()
     filter: FilterSettings = FilterSettings()
     cache: CacheSettings = CacheSettings()
+    check: CheckSettings = CheckSettings()
 
     @property
     def names(self) -> ColumnNames:
@@ -208,7 +221,8 @@ def parsed_url(text: str) -> URL:
 def _described(error: ValidationError) -> str:
     """What is wrong where, and never what was found: it may be a password."""
     return "; ".join(
-        f"{DATA}: {'.'.join(str(part) for part in item['loc']) or 'document'}: {item['msg']}"
+        f"{DATA}: {'.'.join(str(part) for part in item['loc']) or 'document'}: "
+        + item["msg"].removeprefix("Value error, ")
         for item in error.errors(include_url=False, include_context=False, include_input=False)
     )
 

@@ -17,18 +17,37 @@ from recommons.client.sources.textfiles import (
 )
 from recommons.common.errors import DataError
 
-__all__ = ["ROW", "Table", "json_lines_table", "open_table", "parquet_table", "text_table"]
+__all__ = [
+    "DAMAGED",
+    "ROW",
+    "SPOILED",
+    "TEXT_FORMS",
+    "Table",
+    "check_header",
+    "json_lines_table",
+    "open_table",
+    "parquet_table",
+    "refuse_empty",
+    "text_table",
+]
 
 ROW = "__row__"
 """The column that counts rows from 1."""
 
+SPOILED = "__spoiled__"
+"""The column that says which lines are not of their file's form, where each stands for itself."""
+
+DAMAGED = "\ufffd"
+"""What stands for bytes that are no text, and for a value that is no cell."""
+
 _BATCH_ROWS = 1 << 20
 
-_TEXT_FORMS = {
+TEXT_FORMS = {
     ".csv": TextForm(separator=","),
     ".tsv": TextForm(separator="\t"),
     ".jsonl": TextForm(separator=None),
 }
+"""How text files are divided, by their ending."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +59,8 @@ class Table:
         label: Its name in messages.
         frame: Its rows, and `ROW`; cells of text files are text, null where empty.
         columns: The names of its columns.
-        form: How a text file is divided; None for Parquet.
+        form: How a text file is divided; None for Parquet, and where lines stand for themselves.
+        by_line: `ROW` counts the lines of a text file.
     """
 
     path: Path
@@ -48,6 +68,7 @@ class Table:
     frame: pl.LazyFrame
     columns: tuple[str, ...]
     form: TextForm | None
+    by_line: bool = False
 
     @property
     def is_json(self) -> bool:
@@ -124,11 +145,12 @@ class Table:
         """``events.csv, row 3 (line 4), column timestamp``."""
         line = "" if self.form is None else f" (line {line_of_row(self.path, self.form, row)})"
         name = "" if column is None else f", column {column}"
-        return f"{self.label}, row {row}{line}{name}"
+        return f"{self.label}, {'line' if self.by_line else 'row'} {row}{line}{name}"
 
     def _unreadable(self) -> DataError:
         if self.form is None:
-            return DataError("data/unreadable", f"{self.label}: expected a Parquet file")
+            what = "text in lines" if self.by_line else "a Parquet file"
+            return DataError("data/unreadable", f"{self.label}: expected {what}")
         found = unreadable_row(self.path, self.form, len(self.columns))
         if found is None:
             return DataError("data/unreadable", f"{self.label}: cannot be read as a table")
@@ -152,7 +174,7 @@ def open_table(path: Path, label: str, candidates: tuple[str, ...]) -> Table:
     """
     if path.suffix == ".parquet":
         return parquet_table(path, label)
-    form = _TEXT_FORMS.get(path.suffix)
+    form = TEXT_FORMS.get(path.suffix)
     if form is None:
         raise DataError(
             "data/format",
@@ -169,7 +191,7 @@ def parquet_table(path: Path, label: str) -> Table:
     Raises:
         DataError: It is empty or not Parquet.
     """
-    _refuse_empty(path, label)
+    refuse_empty(path, label)
     frame = pl.scan_parquet(path, row_index_name=ROW, row_index_offset=1, glob=False)
     table = Table(path=path, label=label, frame=frame, columns=(), form=None)
     columns = table.collect(frame.head(0)).columns
@@ -197,7 +219,7 @@ def text_table(
     Raises:
         DataError: It is empty or not UTF-8, or its header is unreadable or names a column twice.
     """
-    _refuse_empty(path, label)
+    refuse_empty(path, label)
     check_utf8(path, label, form, known)
     columns = _header(path, label, form) or names
     physical = [name or f"__unnamed_{k}__" for k, name in enumerate(columns)]
@@ -220,8 +242,8 @@ def json_lines_table(path: Path, label: str, candidates: tuple[str, ...]) -> Tab
     Raises:
         DataError: It is empty or not UTF-8.
     """
-    _refuse_empty(path, label)
-    form = _TEXT_FORMS[".jsonl"]
+    refuse_empty(path, label)
+    form = TEXT_FORMS[".jsonl"]
     check_utf8(path, label, form, candidates)
     schema = dict.fromkeys(candidates, pl.String())
     frame = pl.scan_ndjson(path, schema=schema, row_index_name=ROW, row_index_offset=1)
@@ -238,6 +260,16 @@ def _header(path: Path, label: str, form: TextForm) -> tuple[str, ...]:
         raise DataError(
             "data/unreadable", f"{label}: unreadable header; expected the names of columns"
         ) from None
+    check_header(columns, label)
+    return columns
+
+
+def check_header(columns: tuple[str, ...], label: str) -> None:
+    """Refuse a header that names a column twice.
+
+    Raises:
+        DataError: ``data/ambiguous``.
+    """
     for k, name in enumerate(columns):
         first = columns.index(name)
         if name and first != k:
@@ -246,13 +278,17 @@ def _header(path: Path, label: str, form: TextForm) -> tuple[str, ...]:
                 f"{label}: columns {first + 1} and {k + 1} have the same name; expected a header "
                 "in which each column has its own",
             )
-    return columns
 
 
 def _without_row(columns: list[str]) -> tuple[str, ...]:
     return tuple(name for name in columns if name != ROW)
 
 
-def _refuse_empty(path: Path, label: str) -> None:
+def refuse_empty(path: Path, label: str) -> None:
+    """Refuse a file without a byte.
+
+    Raises:
+        DataError: ``data/empty``.
+    """
     if path.stat().st_size == 0:
         raise DataError("data/empty", f"{label}: the file is empty; expected rows of data")

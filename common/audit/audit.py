@@ -74,7 +74,7 @@ def audit(
     held += heads_in_receipts(files, sites)
 
     lost = {(site.site, site.record.key): list(site.lost) for site in sites}
-    check_anchors(records, settled(held), lost, findings)
+    check_anchors(records, settled(held, keys), lost, findings)
     for history in coordinators:
         check_places(history, sites, findings)
     check_receipts(files, coordinators, sites, findings)

@@ -3,7 +3,8 @@
 A ledger holds plans, not users. So the audit follows users who might be there: for each run, one
 who is a user of the site from that run on, and who takes part in every later run that still fits
 the caps. The rule (`docs/policy.md`): a run charges each participant for the whole plan, and counts
-while it is open or was active within the window.
+while it is open, and afterwards for the window and the life of an attempt. A ledger does not show
+all that a site answered, so that a charge may count longer than it seems here, never shorter.
 """
 
 from collections import Counter
@@ -15,7 +16,7 @@ from recommons.common.audit.accountant import Balance, Charge, epsilon_of
 from recommons.common.audit.findings import Findings
 from recommons.common.audit.histories import SiteHistory, SiteRun
 from recommons.common.audit.plans import CLAIM_SLACK, epsilon_text
-from recommons.common.policy import BudgetPolicy, Policy
+from recommons.common.policy import ATTEMPT_LIFE_SECONDS, BudgetPolicy, Policy
 
 __all__ = ["WindowSpending", "check_budgets", "exceeds_now"]
 
@@ -218,7 +219,7 @@ class _Window:
 
 
 def _counts(run: SiteRun, now: float, rules: BudgetPolicy) -> bool:
-    """Whether a run's charge counts at a moment: open then, or active within the window."""
+    """Whether a run's charge counts at a moment: open then, or last active not too long before."""
     if run.ended_at > now or not rules.window_days:
         return True
-    return now - run.active <= rules.window_days * _DAY
+    return now - run.active <= rules.window_days * _DAY + ATTEMPT_LIFE_SECONDS

@@ -13,6 +13,7 @@ from recommons.common.audit.histories import (
 )
 from recommons.common.audit.plans import PlanFacts
 from recommons.common.audit.trust import Trust
+from recommons.common.heads import COORDINATOR
 
 __all__ = ["check_missing", "check_parties"]
 
@@ -57,9 +58,10 @@ def _check_told_once(coordinator: Coordinator, findings: Findings) -> None:
 
 
 def _site_key(site: str, facts: PlanFacts | None, trust: Trust) -> bytes | None:
-    """The key under which a site takes part in runs of a plan, None where that is not known."""
+    """The key of the ledger of which a site's part in a plan's runs is; None where not known."""
     roster = None if facts is None else trust.rosters.get(facts.plan.roster_hash)
-    return None if roster is None else roster.keys.get(site)
+    key = None if roster is None else roster.keys.get(site)
+    return None if key is None else trust.ledger_key(site, key)
 
 
 def _ledgers_for(
@@ -75,7 +77,7 @@ def _coordinator_absent(coordinator: Coordinator, told: SiteRun, trust: Trust) -
     if told.roster is None:
         return False
     key = trust.coordinator_keys.get(told.roster.epoch)
-    return key is not None and key not in coordinator.keys
+    return key is not None and trust.ledger_key(COORDINATOR, key) not in coordinator.keys
 
 
 class _Pair:

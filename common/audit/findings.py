@@ -47,6 +47,7 @@ _NOTES = (
     *("audit/keys-not-pinned", "audit/duplicate-ledger", "audit/clock", "audit/no-guarantee"),
     *("audit/unfinished-run", "audit/budget-overcautious", "audit/many-findings"),
     "audit/took-no-part",
+    "audit/earlier-ledger",
     "audit/head-forgotten",
 )
 

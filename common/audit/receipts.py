@@ -47,7 +47,8 @@ class Anchor(NamedTuple):
 
     Attributes:
         writer: Whose ledger.
-        key: The key that signed it: a site enrolled anew has another ledger under another key.
+        key: The key under which its ledger began: a site enrolled anew has another ledger under
+            another key.
         seq: The line's number from 0.
         hash: Its hash.
         holdings: Where it is held, in order.
@@ -266,11 +267,12 @@ def _owner(file: ReceiptFile, sites: Iterable[SiteHistory]) -> str | None:
     return file.beside.writer
 
 
-def settled(held: Iterable[HeldHead]) -> list[Anchor]:
+def settled(held: Iterable[HeldHead], trust: Trust) -> list[Anchor]:
     """Those whose signatures hold; a head that its writer never signed says nothing about it."""
     found = []
     for signed, holdings, check in held:
         if check.key is not None:
             head = signed.head
-            found.append(Anchor(head.writer, check.key, head.seq, head.hash, holdings))
+            began = trust.ledger_key(head.writer, check.key)
+            found.append(Anchor(head.writer, began, head.seq, head.hash, holdings))
     return found

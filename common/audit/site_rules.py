@@ -56,6 +56,7 @@ class _Replay(Replay):
             "budget-exhausted": self._budget_exhausted,
             "old-backup": self._old_backup,
             "halt-cleared": self._halt_cleared,
+            "earlier-ledger": self._earlier_ledger,
             "head-forgotten": self._head_forgotten,
             "run-ended": self._run_ended,
             "plan-refused": lambda _body: None,
@@ -86,7 +87,8 @@ class _Replay(Replay):
         roster = self.signed_roster(body)
         if roster is None:
             return
-        if roster.keys.get(self.record.writer) != self.record.key:
+        own = roster.keys.get(self.record.writer)
+        if own is None or self.trust.ledger_key(self.record.writer, own) != self.record.key:
             self.find("audit/roster", "the site is not on this roster with the key it signs with")
         if body["accepted"] == "joined" and self.roster is not None:
             self.find("audit/roster-approval", "the site had joined under another roster before")
@@ -317,6 +319,13 @@ class _Replay(Replay):
         elif epoch <= self.halt_epoch:
             self.find("audit/halted", "the halt was cleared under the roster of the halt")
         self.halted = None
+
+    def _earlier_ledger(self, body: Body) -> None:
+        self.find(
+            "audit/earlier-ledger",
+            f"a site of this name had another ledger, up to line {body['seq'] + 1} or beyond; what "
+            "it spent counts as spent for every user",
+        )
 
     def _head_forgotten(self, body: Body) -> None:
         self.find(

@@ -5,7 +5,7 @@ coordinator opened a sum, charged an attempt that came to nothing, or does not s
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -39,7 +39,7 @@ class _Attempt:
 
     charges: tuple[Charge, ...] | None
     time: float
-    events: Sequence[Any] | None
+    events: Sequence[Any]
 
 
 Curve = tuple[tuple[float, float], ...]
@@ -97,6 +97,7 @@ class Spending:
         runs: In the order in which they began.
         sites: By site, ascending.
         steps: What the federation had been charged at moments of its time, for `curve`.
+        released: By run, the raw events of each spent attempt.
     """
 
     epsilon: float | None
@@ -105,6 +106,7 @@ class Spending:
     runs: tuple[RunSpending, ...]
     sites: tuple[SiteSpending, ...]
     steps: tuple[tuple[float, Balance], ...]
+    released: Mapping[str, tuple[Sequence[Any], ...]]
 
     @property
     def curve(self) -> Curve:
@@ -144,6 +146,10 @@ def spending_of(
             for _, site in sorted({history.site: history for history in reversed(sites)}.items())
         ),
         steps=_steps(everything),
+        released={
+            run: tuple(attempt.events for attempt in told.attempts.values())
+            for run, told in counter.runs.items()
+        },
     )
 
 

@@ -19,6 +19,7 @@ from recommons.common.privacy.ledger import ENTRY_DOMAIN
 from recommons.common.privacy.ledger_line import parse_line, unsigned_part
 from recommons.common.secagg.identity import is_signed
 from recommons.common.secagg.roster import Roster, SignedRoster
+from recommons.common.succession import Succession, forerunners
 
 __all__ = ["Claim", "Pinned", "Trust", "build_trust", "claims_in", "pinned_from"]
 
@@ -86,6 +87,7 @@ class Claim:
         federation_key: The key it is said to be signed by.
         coordinator_key: The coordinator's key, as a site says; None where the line's own signature
             does not hold, or the writer is the coordinator.
+        successions: The statements it holds, by which sites replaced their keys.
     """
 
     ledger: str
@@ -94,6 +96,7 @@ class Claim:
     signed: SignedRoster
     federation_key: bytes
     coordinator_key: bytes | None
+    successions: tuple[Succession, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -103,7 +106,7 @@ class Claim:
 
 def claims_in(ledger: str, lines: Sequence[bytes], findings: Findings) -> list[Claim]:
     """The rosters in a ledger's lines; a line that cannot be read is left to the chain's check."""
-    found = []
+    found: list[Claim] = []
     for number, line in enumerate(lines, start=1):
         if _MARK not in line:
             continue
@@ -114,7 +117,8 @@ def claims_in(ledger: str, lines: Sequence[bytes], findings: Findings) -> list[C
         if envelope["kind"] not in ("roster", "roster-accepted"):
             continue
         try:
-            claim = _claim(ledger, number, line, envelope)
+            said = [statement for claim in found for statement in claim.successions]
+            claim = _claim(ledger, number, line, envelope, said)
         except InvalidInput:
             findings.add(
                 "audit/roster", "the document is not a signed roster", ledger=ledger, line=number
@@ -132,12 +136,24 @@ def claims_in(ledger: str, lines: Sequence[bytes], findings: Findings) -> list[C
     return found
 
 
-def _claim(ledger: str, number: int, line: bytes, envelope: Mapping[str, Any]) -> Claim:
+def _claim(
+    ledger: str,
+    number: int,
+    line: bytes,
+    envelope: Mapping[str, Any],
+    said_before: Sequence[Succession],
+) -> Claim:
     body, writer = envelope["body"], envelope["writer"]
     signed = SignedRoster.from_bytes(canonical_json(body["document"]))
+    statements = tuple(map(Succession.from_fields, body.get("successions", ())))
     own_key = signed.roster.keys.get(writer)
+    # The ledger goes on under its first key, which may have been replaced since.
+    keys: tuple[bytes, ...] = ()
+    if own_key is not None:
+        federation = signed.roster.federation
+        keys = forerunners(writer, own_key, [*said_before, *statements], federation)
     signature, message = bytes.fromhex(envelope["signature"]), unsigned_part(line)
-    vouched = own_key is not None and is_signed(own_key, signature, ENTRY_DOMAIN, message)
+    vouched = any(is_signed(key, signature, ENTRY_DOMAIN, message) for key in keys)
     named = body.get("coordinator_key")
     return Claim(
         ledger=ledger,
@@ -146,6 +162,7 @@ def _claim(ledger: str, number: int, line: bytes, envelope: Mapping[str, Any]) -
         signed=signed,
         federation_key=bytes.fromhex(body["federation_key"]),
         coordinator_key=bytes.fromhex(named) if named and vouched else None,
+        successions=statements,
     )
 
 
@@ -159,6 +176,7 @@ class Trust:
         pinned: Whether a pinned document vouches for it, or for every roster there is.
         rosters: By hash; each is signed by the federation key.
         coordinator_keys: By epoch.
+        replaced: The key before it, by writer and key, where both have signed a statement of it.
         foreign: Ledgers of another federation.
     """
 
@@ -167,7 +185,23 @@ class Trust:
     pinned: bool = False
     rosters: dict[str, Roster] = field(default_factory=dict)
     coordinator_keys: dict[int, bytes] = field(default_factory=dict)
+    replaced: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)
+
+    def ledger_key(self, writer: str, key: bytes) -> bytes:
+        """The key under which the ledger of a writer began that has this key now.
+
+        Whoever was enrolled anew, and not by its earlier key's word, has another ledger.
+        """
+        return [key, *self._before(writer, key)][-1]
+
+    def _before(self, writer: str, key: bytes) -> list[bytes]:
+        found = [key]
+        while (earlier := self.replaced.get((writer, found[-1]))) is not None:
+            if earlier in found:
+                break
+            found.append(earlier)
+        return found[1:]
 
     def keys_of(self, writer: str) -> tuple[bytes, ...]:
         """Every key a writer has had, the newest first."""
@@ -176,6 +210,8 @@ class Trust:
         else:
             newest = sorted(self.rosters.values(), key=lambda roster: -roster.epoch)
             held = [roster.keys[writer] for roster in newest if writer in roster.keys]
+        # Rosters of before may not be among what was given; a ledger goes on under its first key.
+        held += [earlier for key in held for earlier in self._before(writer, key)]
         return tuple(dict.fromkeys(held))
 
     def roster_before(self, roster: Roster) -> Roster | None:
@@ -260,6 +296,9 @@ def _take(trust: Trust, claim: Claim, findings: Findings) -> None:
         trust.foreign.add(claim.ledger)
         return
     _add_roster(trust, roster)
+    for said in claim.successions:
+        if (said.site, said.new) not in trust.replaced and said.holds(roster.federation):
+            trust.replaced[said.site, said.new] = said.old
 
 
 def _add_roster(trust: Trust, roster: Roster) -> None:

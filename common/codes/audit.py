@@ -81,6 +81,11 @@ AUDIT: dict[str, Code] = {
         remedy="Ask the site's operator how this roster took effect: its policy then wanted "
         "another way, or the approvals in the entry are not those of most sites.",
     ),
+    "audit/earlier-ledger": Code(
+        meaning="A site of this name had another ledger before, under another key.",
+        remedy="Ask the site for its earlier ledger, and audit the two together: each alone tells "
+        "a part of what was released about its users.",
+    ),
     "audit/head-forgotten": Code(
         meaning="The site's operator had it forget a head it held of another writer.",
         remedy="Ask the site's operator why: it is right after that writer was restored from an "

@@ -16,6 +16,11 @@ MEMBERSHIP: dict[str, Code] = {
         remedy="Name the federation's sealed key with --key, where it was moved away from the "
         "home.",
     ),
+    "federation/database": Code(
+        meaning="The tables of the federation's record are of another version than this program's.",
+        remedy="Start the version of Recommons that made `enrolment.db`, and follow "
+        "docs/versions.md to upgrade.",
+    ),
     "federation/name": Code(
         meaning="The name of the federation or of a site is not an identifier, or is reserved.",
         remedy="Name the federation and its sites by 1 to 64 of a-z, 0-9, '.', '_' and '-', "
@@ -100,8 +105,9 @@ MEMBERSHIP: dict[str, Code] = {
     "enrolment/authority": Code(
         meaning="The authority's certificate is not the invitation's, or the desk's is not the "
         "authority's.",
-        remedy="Do not go on: somebody answers in the coordinator's place. Compare the invitation "
-        "with the federation's operator.",
+        remedy="If the message speaks of a clock, set this host's by NTP. Otherwise do not go on: "
+        "somebody answers in the coordinator's place. Compare the invitation with the federation's "
+        "operator.",
     ),
     "enrolment/federation-key": Code(
         meaning="The desk, or this folder, is of another federation than the invitation.",

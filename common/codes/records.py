@@ -50,7 +50,8 @@ RECORDS: dict[str, Code] = {
     "ledger/rollback": Code(
         meaning="A writer shows a head that is not later than one it signed before.",
         remedy="A writer shows an earlier head than it has signed: it lost lines, or keeps two "
-        "histories. Ask it, and compare its ledger with the heads others hold.",
+        "histories. Ask it, and compare its ledger with the heads others hold. Only when its "
+        "operator has said why: `recommons site forget-head`.",
     ),
     "ledger/head": Code(
         meaning="A signed head cannot be read, or its signature is not its writer's.",
@@ -64,7 +65,7 @@ RECORDS: dict[str, Code] = {
     ),
     "release/missing": Code(
         meaning="There is no released model at the path, or no release of this number.",
-        remedy="Point at a folder that `recommons simulate --output` wrote.",
+        remedy="Point at a joined site's folder, or at one that `recommons simulate` wrote.",
     ),
     "release/corrupt": Code(
         meaning="A released model's file is missing, damaged or not the one that was signed for.",
@@ -78,6 +79,10 @@ RECORDS: dict[str, Code] = {
         meaning="A release does not follow on the one before it, or a run published two models.",
         remedy="Do not use it: ask the coordinator's operator why releases were taken back or "
         "replaced; a home restored from an old backup lacks the latest.",
+    ),
+    "release/catalogue": Code(
+        meaning="The latest release is over another catalogue than the site's own copy.",
+        remedy="Put the catalogue's document of the release's plan into the site's folder.",
     ),
     "release/none": Code(
         meaning="The site has received no release yet.",

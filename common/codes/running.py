@@ -20,6 +20,16 @@ RUNNING: dict[str, Code] = {
         remedy="See superlink/superlink.log in the coordinator's home, and whether `recommons "
         "coordinator start` runs.",
     ),
+    "coordinator/process": Code(
+        meaning="Not every process of the coordinator's is up.",
+        remedy="It is started again by itself within half a minute; see its log in superlink/ of "
+        "the coordinator's home, and whether `recommons coordinator start` runs.",
+    ),
+    "coordinator/disk": Code(
+        meaning="The coordinator's disk is full, or takes no more for another reason.",
+        remedy="Make room on the disk of the coordinator's home. Nothing is lost: the run goes on "
+        "by itself within some minutes, or at once by `recommons coordinator resume`.",
+    ),
     "run/settings": Code(
         meaning="An option or a key of the settings file is not as required.",
         remedy="Correct the named option or key; `recommons simulate --help` lists them all.",
@@ -107,6 +117,11 @@ RUNNING: dict[str, Code] = {
         remedy="Nothing to do after a restart of the gateway: the message is given up. Otherwise "
         "ask the site's operator what runs there.",
     ),
+    "gateway/clock": Code(
+        meaning="The time in a call differs from the coordinator's by more than Flower accepts.",
+        remedy="Set the clocks of both hosts by NTP: a call may be 5 s ahead of the coordinator's "
+        "clock and 305 s behind.",
+    ),
     "gateway/malformed": Code(
         meaning="A call is not in the form that the agent sends.",
         remedy="Update the older side: both must speak the same version of Flower.",
@@ -157,6 +172,11 @@ RUNNING: dict[str, Code] = {
         meaning="The TLS connection to the gateway failed.",
         remedy="Compare the coordinator's certificate, this site's, and both clocks: one of the "
         "certificates is expired, foreign or for another name.",
+    ),
+    "agent/clock": Code(
+        meaning="The gateway turns the site away because their clocks differ.",
+        remedy="Set this host's clock by NTP; `recommons site check` says by how much it differs. "
+        "The agent connects by itself once the clocks agree.",
     ),
     "agent/turned-away": Code(
         meaning="The gateway answered and did not let this site in.",
@@ -214,11 +234,29 @@ RUNNING: dict[str, Code] = {
         meaning="The site's own data cannot be read; which fault it is stays with the site.",
         remedy="Read the site's own log: its data cannot be read.",
     ),
+    "site/disk": Code(
+        meaning="The site's disk is full, or takes no more for another reason; a step that cannot "
+        "be written down is not taken.",
+        remedy="Make room on the disk of the site's folder. Nothing is lost: the site takes part "
+        "again by itself.",
+    ),
+    "site/database": Code(
+        meaning="The tables of the site's database are of another version than this program's.",
+        remedy="Start the version of Recommons that made `site.db`, let its runs end, and follow "
+        "docs/versions.md to upgrade. Never restore an older copy of the folder instead.",
+    ),
     "site/old-backup": Code(
         meaning="The site's database lacks lines of its ledger that were written before: it was "
         "restored from a backup.",
         remedy="The folder is older than what this site has written. Put the newest copy of the "
         "folder in its place; docs/ledger.md says what to do where there is none.",
+    ),
+    "site/earlier-ledger": Code(
+        meaning="Others hold lines of a ledger that a site of this name had under another key: "
+        "what it spent on its users is not known here.",
+        remedy="Join again in the folder of then, if there is one. If it is lost, or its key was "
+        "stolen, give `recommons site clear-halt --lost-for-good`: every user counts as spent "
+        "until the policy's window has passed. If there never was such a folder, report it.",
     ),
     "site/paused": Code(
         meaning="The site's operator has paused it.",

@@ -45,6 +45,12 @@ USE: dict[str, Code] = {
         meaning="A file, row or cell does not hold what its column must hold.",
         remedy="Correct the named row to what the message asks for, or remove it.",
     ),
+    "data/bad-rows": Code(
+        meaning="More rows of a site's events cannot be read than its data.toml allows; rounds "
+        "leave them out.",
+        remedy="Mend or remove the rows of the kinds that `recommons site data check` counts, or "
+        "raise check.most_bad_rows in data.toml.",
+    ),
     "data/encoding": Code(
         meaning="A text file is not UTF-8.",
         remedy="Save the file as UTF-8; `iconv -f LATIN1 -t UTF-8` often does.",

@@ -21,6 +21,7 @@ from recommons.common.console.passwords import PasswordRecord
 from recommons.common.console.rendering import environment
 from recommons.common.console.sessions import SESSION_SECONDS, LoginLimit, Sessions
 from recommons.common.errors import RecommonsError
+from recommons.common.stylesheets import STYLES
 
 __all__ = ["LIVE_HEADER", "Access", "Console", "Link"]
 
@@ -133,7 +134,9 @@ class Console:
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         app.include_router(pages)
         app.include_router(self._doors())
-        app.mount("/static", StaticFiles(directory=_STATIC))
+        app.mount(
+            "/static", StaticFiles(directory=_STATIC, packages=[("recommons.common", STYLES)])
+        )
 
         @app.exception_handler(_NotLoggedIn)
         def to_login(request: Request, _error: Exception) -> Response:

@@ -22,6 +22,12 @@ from pydantic import with_config
 from recommons.common.checks import require
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
+from recommons.common.models.als_sums import (
+    add_counts,
+    add_factors,
+    add_gram,
+    add_whole_gram,
+)
 from recommons.common.models.content import (
     FeatureBlock,
     feature_blocks,
@@ -48,10 +54,13 @@ from recommons.common.models.item_step import (
 from recommons.common.models.kernel import FeatureKernel
 from recommons.common.models.options import STRICT, options_from_json, options_to_json
 from recommons.common.models.state import check_state
-from recommons.common.models.triangles import packed_size, scales, triangle, unpack
-from recommons.common.models.user_step import UserBatch, unit_user_vectors, user_batches
+from recommons.common.models.triangles import packed_size, unpack
+from recommons.common.models.user_step import (
+    plain_user_vectors,
+    unit_user_vectors,
+    user_batches,
+)
 from recommons.common.privacy.mechanism import BlockMechanism
-from recommons.common.privacy.quantization import quantize
 
 __all__ = ["AlsModel", "AlsSettings"]
 
@@ -61,7 +70,7 @@ COUNTS_SHARE, GRAM_SHARE = 0.1, 0.033
 STRICT_EPSILON = 2.0
 """Below this ε, one round of a lower rank."""
 
-UNNOISED_DIM = 96
+UNNOISED_DIM = 64
 """The rank where no noise is spread over its columns."""
 
 LEAST_COUNT = 1.0
@@ -193,13 +202,16 @@ class AlsModel:
         check_state(state, self.state_shapes(round_index))
         totals = {block.name: np.zeros(block.size, np.int64) for block in blocks}
         by_name = {block.name: block for block in blocks}
+        noised = any(block.noise_stddev for block in blocks)
+        user_vectors = unit_user_vectors if noised else plain_user_vectors
+        gram_adder = add_gram if noised else add_whole_gram
         for batch in user_batches(users):
             if round_index == 0:
-                _add_counts(totals["counts"], batch, by_name["counts"])
+                add_counts(totals["counts"], batch, by_name["counts"])
                 continue
-            vectors = unit_user_vectors(batch, state["items"], state["ridge"])
-            _add_gram(totals["gram"], vectors, by_name["gram"])
-            _add_factors(totals["factors"], batch, vectors, by_name["factors"])
+            vectors = user_vectors(batch, state["items"], state["ridge"])
+            gram_adder(totals["gram"], vectors, by_name["gram"])
+            add_factors(totals["factors"], batch, vectors, by_name["factors"])
         return totals
 
     def release(self, done: Sequence[Sums]) -> ModelRelease:
@@ -273,35 +285,3 @@ class AlsModel:
             features,
         )
         return denoised, gram
-
-
-def _add_counts(total: Integers, batch: UserBatch, block: BlockMechanism) -> None:
-    weights = 1 / np.sqrt(np.maximum(batch.lengths, 1))
-    integers = quantize(
-        weights[:, None], clip=block.clip, sensitivity=block.sensitivity, multiplicity=batch.lengths
-    )
-    total[batch.items] += _item_sums(batch, integers)[:, 0]
-
-
-def _add_gram(total: Integers, vectors: npt.NDArray[np.float64], block: BlockMechanism) -> None:
-    rows, columns = triangle(vectors.shape[1])
-    packed = vectors[:, rows] * vectors[:, columns] * scales(vectors.shape[1])
-    total += quantize(packed, clip=block.clip, sensitivity=block.sensitivity).sum(axis=0)
-
-
-def _add_factors(
-    total: Integers, batch: UserBatch, vectors: npt.NDArray[np.float64], block: BlockMechanism
-) -> None:
-    weights = 1 / np.sqrt(np.maximum(batch.lengths, 1))
-    integers = quantize(
-        vectors * weights[:, None],
-        clip=block.clip,
-        sensitivity=block.sensitivity,
-        multiplicity=batch.lengths,
-    )
-    total.reshape(-1, vectors.shape[1])[batch.items] += _item_sums(batch, integers)
-
-
-def _item_sums(batch: UserBatch, integers: Integers) -> Integers:
-    """Σ_u x_u ⊗ integers_u in int64, shape ``(len(batch.items), columns)``."""
-    return np.asarray(batch.matrix.astype(np.int64).T @ integers)

@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 STEPS = 12
 FLOOR = 1e-12
 INTERCEPT_PRECISION = 1e-9
-LEAST_RELATIVE_NOISE = 1e-3  # without noise the problem is degenerate: this much is assumed
+LEAST_RELATIVE_NOISE = 1e-3  # with less the problem is degenerate: this much is assumed
 LEAST_EIGENVALUE = 0.02
 INITIAL_FEATURE_SHARE = 0.5
 
@@ -41,12 +41,14 @@ def denoise(
     Args:
         sums: b, shape ``(m, d)``.
         scale: a > 0, shape ``(m,)``.
-        stddev: σ of the noise in each coordinate.
+        stddev: σ of the noise in each coordinate, 0 or more.
         features: Blocks of shape ``(m, any)``; each is scaled to unit root mean square rows.
 
     Returns:
-        float64, shape ``(m, d)``.
+        float64, shape ``(m, d)``; the sums themselves where they have no noise.
     """
+    if stddev == 0:
+        return sums
     stddev = max(stddev, LEAST_RELATIVE_NOISE * float(np.abs(sums).max(initial=FLOOR)))
     means, noise = sums / scale[:, None], (stddev / scale) ** 2
     design, block_of = _design(len(sums), features)

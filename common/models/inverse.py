@@ -38,6 +38,10 @@ class GramInverse(Protocol):
         """X Q, dense, shape ``(n, m)``."""
         ...
 
+    def apply(self, columns: Matrix) -> Matrix:
+        """Q times dense columns, shape ``(m, k)``."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class DenseInverse:
@@ -53,6 +57,10 @@ class DenseInverse:
     def product(self, rows: sp.csr_array) -> Matrix:
         """X Q."""
         return np.asarray(rows.astype(self.matrix.dtype) @ self.matrix)
+
+    def apply(self, columns: Matrix) -> Matrix:
+        """Q times dense columns."""
+        return np.asarray(self.matrix @ columns.astype(self.matrix.dtype))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -78,6 +86,11 @@ class LowRankInverse:
         row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
         result[row, rows.indices] += rows.data * self.plain[rows.indices]
         return result
+
+    def apply(self, columns: Matrix) -> Matrix:
+        """Q times dense columns."""
+        given = columns.astype(self.left.dtype)
+        return np.asarray(self.plain[:, None] * given - self.left @ (self.left.T @ given))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -130,6 +143,11 @@ class UpdatedInverse:
         result = self.base.product(rows)
         result -= (rows.astype(self.left.dtype) @ self.left) @ self.left.T
         return result
+
+    def apply(self, columns: Matrix) -> Matrix:
+        """Q times dense columns."""
+        given = columns.astype(self.left.dtype)
+        return np.asarray(self.base.apply(columns) - self.left @ (self.left.T @ given))
 
 
 def dense_inverse(gram: Matrix) -> DenseInverse:

@@ -7,7 +7,8 @@ A site chooses on its own users alone, by two-fold cross-validation (`selection`
 most of what was hidden is kept. The family of models holds the global model (ρ = 0, β = 0) and the
 site's own (β = 1), so that neither is lost by joining. Where the release holds towers, they are
 mixed in by a part ν, chosen last: scores of such different making are compared after each user's
-are brought to mean 0 and deviation 1 over the catalogue.
+are brought to mean 0 and deviation 1 over the catalogue. Those of `two-tower` are first taught
+further by the site's own users (`neural.own_towers`).
 """
 
 from collections import Counter
@@ -21,6 +22,7 @@ from recommons.common.data.interactions import Interactions
 from recommons.common.models.gram import FactorGram
 from recommons.common.models.inverse import GramInverse
 from recommons.common.models.local import LocalGram, local_gram, weighted_rows
+from recommons.common.models.neural.own_towers import own_towers
 from recommons.common.models.scoring import EaseScorer, GlobalModel, Scorer
 from recommons.common.models.selection import Fold, folds, recovered
 
@@ -44,7 +46,8 @@ class SiteChoice:
         ridge: λ of the site's own model.
         local_weight: ρ, the weight of the site's own co-occurrence in the served Gram matrix.
         alone_share: β, the part of the site's own model in the served scores.
-        neural_share: ν, the part of the release's towers in the served scores.
+        neural_share: ν, the part of towers in the served scores: the release's, for `two-tower`
+            the site's own.
     """
 
     kernel_weight: float = 1.6
@@ -104,16 +107,28 @@ def fit_site(
     Args:
         model: The federation's global model.
         own: The site's own users, full histories.
-        seed: Draws the folds and the hidden items; the result is a function of the arguments.
+        seed: Draws the folds and the hidden items, and the order in which towers are taught; the
+            result is a function of the arguments.
         choice: Keep this choice rather than making one.
     """
     choice = choice or _choose(model, own, np.random.default_rng(seed))
     alone = EaseScorer(inverse=_alone(model, own, choice).inverse(1.0))
-    served = EaseScorer(inverse=_with_global(model, own).inverse(choice.local_weight))
-    blended = _blend(served, alone, choice.alone_share)
-    if model.neural is not None and choice.neural_share:
-        blended = NeuralBlend(first=blended, towers=model.neural, share=choice.neural_share)
+    served = _with_global(model, own).inverse(choice.local_weight)
+    blended = _blend(EaseScorer(inverse=served), alone, choice.alone_share)
+    if choice.neural_share:
+        towers = _towers(model, own, served, choice.local_weight, seed)
+        if towers is not None:
+            blended = NeuralBlend(first=blended, towers=towers, share=choice.neural_share)
     return SiteModels(alone=alone, served=blended, choice=choice)
+
+
+def _towers(
+    model: GlobalModel, own: Interactions, served: GramInverse, weight: float, seed: int
+) -> Scorer | None:
+    """The towers that the site mixes in, if the release holds any."""
+    if model.release.model == "two-tower" and model.dense and own.n_users:
+        return own_towers(model, own, served, weight=weight, seed=seed)
+    return model.neural
 
 
 def _blend(first: Scorer, second: Scorer, share: float) -> Scorer:
@@ -164,12 +179,13 @@ def _choose(model: GlobalModel, own: Interactions, rng: np.random.Generator) -> 
 
 
 def _with_towers(model: GlobalModel, judged: Sequence[Fold], chosen: SiteChoice) -> SiteChoice:
-    """The choice with the part of the release's towers that recovers most."""
+    """The choice with the part of the towers that recovers most."""
     quality: Counter[float] = Counter()
     for fold in judged:
-        models = fit_site(model, fold.train, seed=0, choice=chosen)
-        first = models.served.score(fold.visible)
-        towers = model.neural.score(fold.visible) if model.neural else first
+        first = fit_site(model, fold.train, seed=0, choice=chosen).served.score(fold.visible)
+        served = _with_global(model, fold.train).inverse(chosen.local_weight)
+        mixed_in = _towers(model, fold.train, served, chosen.local_weight, 0)
+        towers = mixed_in.score(fold.visible) if mixed_in else first
         found = {
             share: recovered(_unseen(_towers_mixed(first, towers, share), fold), fold)
             for share in NEURAL_SHARES

@@ -11,6 +11,9 @@ alignment and on threads; what is used here does not:
   row's own order, element by element;
 * the Cholesky factorisation runs over the batch with NumPy's elementwise +, −, ×, / and √, each of
   which IEEE 754 rounds correctly, in an order fixed by the rank alone.
+
+Where a plan adds no noise nothing is promised to anyone, and `plain_user_vectors` asks LAPACK: tens
+of times faster at high ranks.
 """
 
 from collections.abc import Iterator
@@ -22,7 +25,14 @@ import scipy.sparse as sp
 
 from recommons.common.data.interactions import Interactions
 
-__all__ = ["UserBatch", "cholesky_solve", "history_lengths", "unit_user_vectors", "user_batches"]
+__all__ = [
+    "UserBatch",
+    "cholesky_solve",
+    "history_lengths",
+    "plain_user_vectors",
+    "unit_user_vectors",
+    "user_batches",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -84,6 +94,39 @@ def unit_user_vectors(batch: UserBatch, items: Floats, ridge: Floats) -> Floats:
         unit = solved / length
     unit[:, ~((length > 0) & np.isfinite(length))] = 0.0
     return np.ascontiguousarray(unit.T)
+
+
+def plain_user_vectors(batch: UserBatch, items: Floats, ridge: Floats) -> Floats:
+    """What `unit_user_vectors` gives, up to rounding; never for a sum that will have noise.
+
+    With V the user's rows and fewer of them than columns,
+    (VᵀV + R)⁻¹Vᵀ1 = R⁻¹Vᵀ(V R⁻¹Vᵀ + I)⁻¹1: a system as large as the history.
+    """
+    own = np.ascontiguousarray(items[batch.items])
+    spread = _solved(ridge, own.T).T
+    vectors = np.zeros((len(batch.lengths), own.shape[1]))
+    bounds = zip(batch.matrix.indptr[:-1], batch.matrix.indptr[1:], strict=True)
+    for user, (start, stop) in enumerate(bounds):
+        rows = batch.matrix.indices[start:stop]
+        seen = own[rows]
+        if len(rows) < own.shape[1]:
+            near = spread[rows]
+            weights = _solved(seen @ near.T + np.eye(len(rows)), np.ones(len(rows)))
+            found = weights @ near
+        else:
+            found = _solved(seen.T @ seen + ridge, seen.sum(axis=0))
+        length = np.sqrt(found @ found)
+        if 0 < length < np.inf:
+            vectors[user] = found / length
+    return vectors
+
+
+def _solved(matrix: Floats, right: Floats) -> Floats:
+    """LAPACK's answer, not a number where there is none."""
+    try:
+        return np.asarray(np.linalg.solve(matrix, right), np.float64)
+    except np.linalg.LinAlgError:
+        return np.full_like(right, np.nan)
 
 
 def cholesky_solve(matrices: Floats, right: Floats) -> Floats:

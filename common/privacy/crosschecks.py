@@ -23,6 +23,7 @@ from recommons.common.privacy.accounting import (
 from recommons.common.privacy.events import GaussianSumRelease, Reading
 from recommons.common.privacy.gaussian import check_delta
 from recommons.common.privacy.sampled import composes_at
+from recommons.common.privacy.spending import Spending
 
 __all__ = [
     "LOOSE_AT_MOST",
@@ -30,6 +31,7 @@ __all__ = [
     "TIGHT",
     "TOLERANCE",
     "cross_checks",
+    "cross_checks_of",
     "disagreements",
 ]
 
@@ -70,10 +72,19 @@ _PRV_LARGEST_EPSILON = 30.0
 def cross_checks(
     events: Iterable[GaussianSumRelease], delta: float, reading: Reading = Reading.PLANNED
 ) -> Mapping[str, float]:
-    """ε at δ of the releases of one run, by accountant.
+    """ε at δ of the releases of one run, by accountant: `cross_checks_of` for one run."""
+    return cross_checks_of([events], delta, reading)
+
+
+def cross_checks_of(
+    runs: Iterable[Iterable[GaussianSumRelease]],
+    delta: float,
+    reading: Reading = Reading.PLANNED,
+) -> Mapping[str, float]:
+    """ε at δ of the releases of several runs together, by accountant.
 
     Args:
-        events: The releases; see `accounting.account`.
+        runs: The releases of each run; see `accounting.account`.
         delta: δ, strictly between 0 and 1.
         reading: How many shares of noise to count on.
 
@@ -88,8 +99,9 @@ def cross_checks(
         PrivacyError: Events that no account can be given of.
     """
     check_delta(delta)
-    listed = list(events)
-    spending = spending_of(listed, reading)
+    by_run = [list(events) for events in runs]
+    listed = [event for events in by_run for event in events]
+    spending = Spending.total(spending_of(events, reading) for events in by_run)
     totals = Totals.of(spending)
     zcdp = zcdp_epsilon_of(spending, delta)
     found = {} if totals.sampled else {"zcdp": zcdp}

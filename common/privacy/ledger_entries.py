@@ -30,6 +30,7 @@ from recommons.common.privacy.ledger_fields import (
     SEED,
     SIGNATURE,
     SITES,
+    SUCCESSIONS,
     Fields,
     by_site,
     fields_fault,
@@ -75,7 +76,7 @@ _SITE_KINDS: dict[str, Kind] = {
         writer="site",
         says="The site has pinned this roster and the keys that speak for the federation.",
         required={**_ROSTER, "coordinator_key": KEY, "accepted": ACCEPTANCE},
-        optional={"approvals": _SIGNATURES},
+        optional={"approvals": _SIGNATURES, "successions": SUCCESSIONS},
         document=_ROSTER_HASH,
     ),
     "policy-changed": Kind(
@@ -152,6 +153,12 @@ _SITE_KINDS: dict[str, Kind] = {
     "halt-cleared": Kind(
         writer="site",
         says="The site's operator let it go on after a halt.",
+        required={"seq": COUNT, "head": HASH},
+    ),
+    "earlier-ledger": Kind(
+        writer="site",
+        says="Others hold this head of a ledger that a site of this name had before, under another "
+        "key. The operator has given it up; every user counts as spent for the policy's window.",
         required={"seq": COUNT, "head": HASH},
     ),
     "head-forgotten": Kind(

@@ -31,6 +31,7 @@ __all__ = [
     "SIGNATURE",
     "SITE",
     "SITES",
+    "SUCCESSIONS",
     "FieldType",
     "Fields",
     "by_site",
@@ -99,6 +100,18 @@ def by_site(name: str, **members: FieldType) -> FieldType:
     listed = ", ".join(f"`{member}` {type_.name}" for member, type_ in wanted.items())
     means = f"list of objects of {listed}; each site once, ascending"
     return FieldType(name=name, means=means, holds=holds, members=wanted)
+
+
+def _is_statements(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) <= _MAX_LIST
+        and all(fields_fault(_STATEMENT, {}, item) is None for item in value)
+        and all(
+            (one["site"], one["old"]) < (other["site"], other["old"])
+            for one, other in pairwise(value)
+        )
+    )
 
 
 def _matching(name: str, means: str, pattern: re.Pattern[str]) -> FieldType:
@@ -204,6 +217,21 @@ DOCUMENT = FieldType(
     holds=lambda value: isinstance(value, dict),
 )
 SITES = FieldType(name="sites", means="list of site, ascending", holds=_is_sites)
+_STATEMENT: Fields = {
+    "site": SITE,
+    "old": KEY,
+    "new": KEY,
+    "by_old": SIGNATURE,
+    "by_new": SIGNATURE,
+}
+SUCCESSIONS = FieldType(
+    name="successions",
+    means="list of objects of `site` site (or `coordinator`), `old` key, `new` key, `by_old` "
+    "signature, `by_new` signature, ascending by `site` and `old`: whose key replaced which, under "
+    "both keys' signatures",
+    holds=_is_statements,
+    members=_STATEMENT,
+)
 EVENTS = FieldType(
     name="events",
     means="list of releases, as `recommons.common.privacy.events` describes them",

@@ -11,6 +11,8 @@ The guarantee rests on two laws, both tested:
 Notation: C clip, S sensitivity, γ = C/S grid.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -111,7 +113,7 @@ def _validate(values: Floats, clip: float, sensitivity: int) -> None:
 
 
 def _counts_like(values: Floats, multiplicity: Integers | int) -> Integers:
-    """The multiplicities as int64 of the shape of `values`, without copying where possible."""
+    """The multiplicities as int64, one a value or, shape ``(n, 1)``, one a row."""
     counts = np.asarray(multiplicity)
     if counts.dtype.kind not in "iu":
         raise InvalidInput(
@@ -126,14 +128,15 @@ def _counts_like(values: Floats, multiplicity: Integers | int) -> Integers:
         )
     # uint64 beyond int64 wraps to a negative number, which empties the row like any other.
     counts = counts.astype(np.int64, copy=False)
-    return np.broadcast_to(counts[:, None] if counts.ndim == 1 else counts, (rows, columns))
+    return counts if counts.ndim == 2 else np.broadcast_to(counts, rows)[:, None]
 
 
 def _quantize_columns(values: Floats, counts: Integers, clip: float, bound: int) -> Integers:
-    """`quantize` on columns: `values` and `counts` have shape ``(d, users)``."""
+    """`quantize` on columns: `values` has shape ``(d, users)``, `counts` that or ``(1, users)``."""
     peak, usable = _peak_and_usable(values, counts)
     # Dividing by the row's largest value keeps squares away from overflow and underflow.
-    unit = np.where(usable & (counts > 0), values, 0.0) / np.where(usable, peak, 1.0)
+    unit = np.where(usable & (counts > 0), values, 0.0)
+    unit /= np.where(usable, peak, 1.0)
     norm = np.where(usable, _weighted_norm(unit, np.where(usable, counts, 0)), 1.0)
     scale = np.where(usable, np.minimum((peak / clip) * bound, bound / norm), 0.0)
     result = _truncate(unit, scale, bound)
@@ -149,43 +152,58 @@ def _quantize_columns(values: Floats, counts: Integers, clip: float, bound: int)
 
 
 def _peak_and_usable(values: Floats, counts: Integers) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Each user's largest absolute value, and whether the row is finite, countable and not tiny."""
-    users = values.shape[1]
-    peak = np.zeros(users)
-    usable = np.ones(users, bool)
-    for column, count in zip(values, counts, strict=True):
-        usable &= np.isfinite(column) & (count >= 0) & (count <= MAX_MULTIPLICITY)
-        peak = np.maximum(peak, np.where(np.isfinite(column) & (count > 0), np.abs(column), 0.0))
+    """Each user's largest absolute value, and whether the row is finite, countable and not tiny.
+
+    The peak of a row that is not usable means nothing. A maximum is the same in any order.
+    """
+    magnitudes = np.abs(values)
+    most = magnitudes.max(axis=0, initial=0.0)  # not finite where any value is not
+    usable = np.isfinite(most) & ((counts >= 0) & (counts <= MAX_MULTIPLICITY)).all(axis=0)
+    if len(counts) == 1:
+        peak = np.where(counts[0] > 0, most, 0.0)
+    else:
+        peak = np.where(counts > 0, magnitudes, 0.0).max(axis=0, initial=0.0)
     usable &= peak >= _LEAST_PEAK
     return peak, usable
 
 
 def _weighted_norm(unit: Floats, counts: Integers) -> Floats:
     """√(Σ count · unit²), added column by column in order."""
+    squares = unit * unit
+    squares *= counts.astype(np.float64)  # exact, being below 2^53
     total = np.zeros(unit.shape[1])
-    for column, count in zip(unit, counts, strict=True):
-        total += count * (column * column)
+    for column in squares:
+        total += column
     return np.sqrt(total)
 
 
 def _truncate(unit: Floats, scale: Floats, bound: int) -> Integers:
     """Integers toward zero, each within ±S."""
-    return np.clip(np.trunc(unit * scale), -bound, bound).astype(np.int64)
+    scaled = unit * scale
+    np.trunc(scaled, out=scaled)
+    np.clip(scaled, -bound, bound, out=scaled)
+    return scaled.astype(np.int64)
 
 
 def _exceeds(integers: Integers, counts: Integers, bound: int) -> npt.NDArray[np.bool_]:
-    """Whether Σ count · integer² > S², in integers that cannot overflow.
+    """Whether Σ count · integer² > S², in integers that cannot overflow unnoticed.
 
-    A term is multiplied out only where it is at most S², and the running total only where it is at
-    most S²: no number exceeds 2·S² < 2^63.
+    No sum overflows where all terms at their largest stay below 2^63. Otherwise it is first taken
+    in float64: it is below 2^63 where that comes to 2^62.5 at most, since d terms, added in any
+    order, are wrong by less than d·2^-52 of it, and above S² < 2^62 where that comes to more.
     """
-    limit = bound * bound
-    total = np.zeros(integers.shape[1], np.int64)
-    over = np.zeros(integers.shape[1], bool)
-    for column, count in zip(integers, counts, strict=True):
-        square = column * column
-        over |= (square > 0) & (count > limit // np.maximum(square, 1))
-        total += np.where(over, 0, square * np.where(over, 0, count))
-        over |= total > limit
-        total = np.where(over, 0, total)
+    over = _sum_of_squares(integers, counts) > bound * bound
+    most = int(np.abs(integers).max(initial=0))
+    if len(integers) * most * most * int(counts.max(initial=0)) >= 2**63:
+        over |= _sum_of_squares(integers.astype(np.float64), counts) > 2.0**62.5
     return over
+
+
+def _sum_of_squares(values: npt.NDArray[Any], counts: Integers) -> npt.NDArray[Any]:
+    """Σ count · value² over the columns; integers wrap where they overflow."""
+    if len(counts) == 1:
+        once: npt.NDArray[Any] = np.einsum("ij,ij->j", values, values)
+        total: npt.NDArray[Any] = once * counts[0]
+        return total
+    weighted: npt.NDArray[Any] = np.einsum("ij,ij,ij->j", values, values, counts)
+    return weighted

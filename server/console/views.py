@@ -1,33 +1,16 @@
 """What the pages say: charts, the sentence about now, refusals."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from recommons.common.console.charts import Chart, Series
+from recommons.common.console.refusals import Refused
 from recommons.server.console.history import Attempt
 from recommons.server.console.reading import Overview, RunSeen
 from recommons.server.progress import STEPS
 
-__all__ = ["Refused", "charts_of", "now_sentence", "present_sites", "refusals_of"]
+__all__ = ["charts_of", "now_sentence", "present_sites", "refusals_of"]
 
 _MOST_POINTS = 200
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refused:
-    """Something that was refused or given up.
-
-    Attributes:
-        time: When, RFC 3339.
-        place: Run, round and attempt.
-        code: Its named code.
-        said: One sentence.
-    """
-
-    time: str
-    place: str
-    code: str
-    said: str
 
 
 def now_sentence(state: Overview) -> str:

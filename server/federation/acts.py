@@ -263,6 +263,10 @@ def _status_lines(found: Standings) -> list[str]:
         lines.append(
             f"  {member.site:20} {readable(member.fingerprint)}  {pinned}, {state}{approved}"
         )
+        if found.epoch is not None and (member.pinned or 0) > found.epoch:
+            lines.append(
+                f"  {'':20} later than any signed here: this home is an old backup (docs/ledger.md)"
+            )
     lines += [
         f"  {invited.site:20} invited until {_time(invited.expires)}" for invited in found.open
     ]

@@ -40,8 +40,12 @@ from sqlalchemy.pool import NullPool
 
 from recommons.common.epochs import Epoch
 from recommons.common.succession import Succession
+from recommons.common.tables import is_unnumbered
 
 __all__ = ["Admission", "Book", "Invited", "State"]
+
+_VERSION = 1
+"""Of the tables."""
 
 State = Literal["open", "waiting", "approved", "rejected", "withdrawn"]
 
@@ -147,13 +151,23 @@ class Book:
 
     Args:
         path: The database; made on first use, readable by its owner alone.
+
+    Raises:
+        InvalidInput: ``federation/database``: its tables are of another version.
     """
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
             path.touch(mode=0o600)
         self._engine = _engine(path)
-        _META.create_all(self._engine)
+        try:
+            with self.act() as act:
+                if _is_new(act):
+                    act.exec_driver_sql(f"PRAGMA user_version={_VERSION}")
+                _META.create_all(act)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Give the file back."""
@@ -343,6 +357,12 @@ class Book:
     def reports(self, act: Connection) -> dict[str, tuple[int, int]]:
         """Pinned epoch and time of the last report, by site."""
         return {row.site: (row.epoch, row.time) for row in act.execute(select(_REPORTS))}
+
+
+def _is_new(act: Connection) -> bool:
+    number = act.exec_driver_sql("PRAGMA user_version").scalar_one()
+    tables = act.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
+    return is_unnumbered(number, tables, version=_VERSION, code="federation/database")
 
 
 def _engine(path: Path) -> Engine:

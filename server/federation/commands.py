@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from recommons.common.options import JsonUnasked
+
 __all__ = ["federation"]
 
 federation = typer.Typer(
@@ -31,7 +33,6 @@ _Passphrase = Annotated[
     ),
 ]
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="The operator's word, without asking.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON; does not ask.")]
 
 
 @federation.command()
@@ -122,7 +123,7 @@ def invite(
 
 
 @federation.command()
-def requests(home: _Home = Path(), as_json: _Json = False) -> None:
+def requests(home: _Home = Path(), as_json: JsonUnasked = False) -> None:
     """Show what waits for the operator's word, with fingerprints.
 
     Example:
@@ -225,7 +226,7 @@ def rotate(
 
 
 @federation.command()
-def status(home: _Home = Path(), as_json: _Json = False) -> None:
+def status(home: _Home = Path(), as_json: JsonUnasked = False) -> None:
     """Show the roster in force, each member's certificate and pinned epoch, and what waits.
 
     Example:

@@ -1,13 +1,14 @@
 """A new federation: its home with every key, and nobody in it yet."""
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes
 
-from recommons.common.durably import write_durably
+from recommons.common.durably import create_durably, write_durably
 from recommons.common.errors import InvalidInput
 from recommons.common.peers import fingerprint
 from recommons.common.policy import Policy
@@ -88,6 +89,14 @@ def create_coordinator_key(path: Path) -> SigningIdentity:
     identity = SigningIdentity(secrets.token_bytes(32))
     write_durably(path, identity.secret_bytes().hex().encode() + b"\n")
     return identity
+
+
+def next_coordinator_key(path: Path) -> SigningIdentity:
+    """The key that was drawn to be the coordinator's next one; drawn now if none was."""
+    identity = SigningIdentity(secrets.token_bytes(32))
+    with suppress(FileExistsError):
+        create_durably(path, identity.secret_bytes().hex().encode() + b"\n")
+    return SigningIdentity(bytes.fromhex(path.read_text("ascii").strip()))
 
 
 def authority_hash(home: CoordinatorHome) -> bytes:

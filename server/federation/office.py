@@ -5,7 +5,8 @@ nothing here keeps it.
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from recommons.common.enrolment import Application
 from recommons.common.epochs import Epoch
 from recommons.common.errors import InvalidInput
 from recommons.common.federation import RESERVED_NAMES
+from recommons.common.heads import COORDINATOR
 from recommons.common.invitation import SECRET_BYTES, Invitation
 from recommons.common.peers import fingerprint, readable
 from recommons.common.policy import plain_fingerprint
@@ -30,6 +32,7 @@ from recommons.server.federation.founding import (
     COORDINATOR_KEY,
     authority_hash,
     create_coordinator_key,
+    next_coordinator_key,
     open_book,
 )
 from recommons.server.federation.publishing import NEXT_KEY, publish
@@ -37,6 +40,9 @@ from recommons.server.federation.sealed_key import read_public_key
 from recommons.server.home import CoordinatorHome
 
 __all__ = ["FederationKey", "Office", "Request", "expiry", "roster_sites"]
+
+_MOST_LOST = 1000
+"""Epochs that a restored home may lack."""
 
 FederationKey = Callable[[], SigningIdentity]
 """Opens the federation's key; asked only where a roster is to be signed."""
@@ -213,25 +219,34 @@ class Office:
 
         The new key is drawn first and takes its place when the epoch that appoints it is durable:
         whenever the process ends, one of the two is in force, and `publish` puts it in its place.
+        A key that an earlier call drew is taken, and never drawn over: it may have been appointed.
         """
-        fresh = self.home.folder / NEXT_KEY
         with self.book.act() as act:
             sites = roster_sites(self.book.epoch(act))
         if not sites:
             create_coordinator_key(self.home.folder / COORDINATOR_KEY)
             return None
-        key, identity = federation_key(), create_coordinator_key(fresh)
+        key = federation_key()
+        publish(self.home, self.book)  # what an earlier call appointed, before the next is drawn
+        identity = next_coordinator_key(self.home.folder / NEXT_KEY)
+        present = self._coordinator
         with self.book.act() as act:
-            present = roster_sites(self.book.epoch(act))
-            epoch = self._next(act, tuple(present.values()), key, identity.public_key)
+            said = Succession.sign(self.federation, COORDINATOR, present, identity)
+            self.book.add_succession(act, said, now=int(time.time()))
+            members = roster_sites(self.book.epoch(act))
+            epoch = self._next(act, tuple(members.values()), key, identity.public_key)
         publish(self.home, self.book)
         return epoch
 
     @property
     def coordinator_key(self) -> bytes:
         """The public key of the coordinator."""
+        return self._coordinator.public_key
+
+    @property
+    def _coordinator(self) -> SigningIdentity:
         secret = (self.home.folder / COORDINATOR_KEY).read_text("ascii").strip()
-        return SigningIdentity(bytes.fromhex(secret)).public_key
+        return SigningIdentity(bytes.fromhex(secret))
 
     def _request(self, asked: Invited, members: dict[str, RosterSite]) -> Request:
         entry = Application.from_bytes(asked.application or b"").entry
@@ -319,13 +334,23 @@ class Office:
         kept = self.coordinator_key if present is None else present.coordinator_key
         roster = Roster(
             federation=self.federation,
-            epoch=1 if present is None else present.roster.epoch + 1,
+            epoch=1 + self._latest(act, 0 if present is None else present.roster.epoch),
             sites=tuple(sorted(sites, key=lambda entry: entry.site)),
         )
-        statements = _behind(roster, self.book.successions(act))
-        epoch = Epoch.sign(roster, key, kept if appointed is None else appointed, statements)
+        coordinator = kept if appointed is None else appointed
+        keys = {**roster.keys, COORDINATOR: coordinator}
+        epoch = Epoch.sign(roster, key, coordinator, _behind(keys, self.book.successions(act)))
         self.book.add_epoch(act, epoch)
         return epoch
+
+    def _latest(self, act: Connection, present: int) -> int:
+        """The latest epoch that is known of; a home restored from a backup does not know all.
+
+        Two rosters of one number would part the sites for good. What a member says counts within
+        reason: no member can use the numbers up.
+        """
+        said = [epoch for epoch, _ in self.book.reports(act).values()]
+        return max(present, *(epoch for epoch in said if epoch <= present + _MOST_LOST), 0)
 
 
 def roster_sites(epoch: Epoch | None) -> dict[str, RosterSite]:
@@ -338,11 +363,11 @@ def expiry(admission: Admission) -> datetime:
     return x509.load_pem_x509_certificate(admission.pem).not_valid_after_utc.astimezone(UTC)
 
 
-def _behind(roster: Roster, statements: Sequence[Succession]) -> list[Succession]:
-    """The statements that led to the roster's keys."""
+def _behind(keys: Mapping[str, bytes], statements: Sequence[Succession]) -> list[Succession]:
+    """The statements that led to these keys, by whose they are."""
     by_new = {(statement.site, statement.new): statement for statement in statements}
     found = []
-    for site, key in roster.keys.items():
+    for site, key in keys.items():
         while (statement := by_new.get((site, key))) is not None and statement not in found:
             found.append(statement)
             key = statement.old

@@ -11,14 +11,12 @@ Publishing is repeated until it has succeeded: after each act, when the desk sta
 every two seconds. Whenever a process ends in between, nothing needs to be put right by hand.
 """
 
-import fcntl
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from recommons.common.durably import write_durably
 from recommons.common.federation import Federation
+from recommons.common.locking import locked
 from recommons.common.secagg.identity import SigningIdentity
 from recommons.server.federation.book import Admission, Book
 from recommons.server.federation.founding import COORDINATOR_KEY
@@ -35,7 +33,8 @@ LEDGER_KEY = "ledger.key"
 
 def publish(home: CoordinatorHome, book: Book) -> None:
     """Bring the files up to the book."""
-    with _alone(home.folder):
+    # One at a time: an earlier state of the book must not be written over a later one.
+    with locked(home.folder / _LOCK):
         with book.act() as act:
             epoch, admissions = book.epoch(act), book.admissions(act)
         _let_in(home, admissions)
@@ -81,14 +80,3 @@ def _settle_key(folder: Path, appointed: bytes) -> None:
         # The ledger goes on under the key it began with: a chain has one writer and one key.
         write_durably(first, (folder / COORDINATOR_KEY).read_bytes())
     fresh.replace(folder / COORDINATOR_KEY)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One at a time: an earlier state of the book must not be written over a later one."""
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

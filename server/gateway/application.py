@@ -6,12 +6,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from google.protobuf.message import DecodeError, Message
 
 from recommons.server.depot import Depot
 from recommons.server.gateway.calls import CALLS, Call
+from recommons.server.gateway.clock import check_clock
 from recommons.server.gateway.denial import Denial
 from recommons.server.gateway.limits import Allowance, Limits
 from recommons.server.gateway.mailbox import Mailbox
@@ -26,7 +28,8 @@ PEER = "recommons-peer-certificate"
 """Where the connection's client certificate (DER) stands in a request's state."""
 
 _KEY_HEADER = "flwr-public-key"
-_NODE_HEADERS = (_KEY_HEADER, "flwr-signature", "flwr-timestamp")
+_TIME_HEADER = "flwr-timestamp"
+_NODE_HEADERS = (_KEY_HEADER, "flwr-signature", _TIME_HEADER)
 
 _WAIT_HEADER = b"recommons-wait"
 _LONGEST_WAIT = 20
@@ -59,14 +62,16 @@ class _Desk:
     Attributes:
         allowance: What it may still ask.
         mailbox: What was delivered to it.
+        node: The node that is the site's, as Flower says.
         asked: When Flower was last asked for its messages, by a steady clock.
-        nothing_since: The node for which Flower had nothing, and the nudge awaited since.
+        nothing_since: The nudge awaited since Flower had nothing.
     """
 
     allowance: Allowance
     mailbox: Mailbox = field(default_factory=Mailbox)
+    node: int | None = None
     asked: float = float("-inf")
-    nothing_since: tuple[int, asyncio.Event] | None = None
+    nothing_since: asyncio.Event | None = None
 
     @contextmanager
     def admitted(self) -> Iterator["_Desk"]:
@@ -193,26 +198,29 @@ class Gateway:
     ) -> Answer:
         """Ask for a site's messages; again, if it is willing to wait, when nudged or now and then.
 
-        Flower is not asked at all where there was no nudge since it last had nothing: most
-        questions are put again by sites that wait. That holds for the very node that Flower had
-        nothing for: whether another is the caller's, Flower says.
+        Flower is asked where the depot holds what was not delivered yet, but not again before the
+        next nudge if it has nothing. That holds for the very node that Flower answered for: whether
+        another is the caller's, Flower says.
         """
         path, end = scope["raw_path"].decode(), time.monotonic() + _patience(scope)
         while True:
             news, now = self._news, time.monotonic()
-            nothing = (node, news)
-            if desk.nothing_since != nothing or now - desk.asked >= _UNNUDGED_SECONDS:
+            due = desk.node != node or now - desk.asked >= _UNNUDGED_SECONDS
+            hopeful = desk.nothing_since is not news
+            if due or (hopeful and desk.mailbox.lacks(self.depot.waiting(node))):
                 answer = await self.upstream.post(path, headers, body)
-                desk.asked = now
-                if answer.body or answer.status != 200:
+                if answer.status != 200:
                     return answer
-                desk.nothing_since = nothing
+                desk.node, desk.asked = node, now
+                if answer.body:
+                    return answer
+                desk.nothing_since = news
             left = end - time.monotonic()
             if left <= 0:
                 return Answer(status=200, media_type="application/protobuf", body=b"")
-            due = desk.asked + _UNNUDGED_SECONDS - time.monotonic()
+            rest = desk.asked + _UNNUDGED_SECONDS - time.monotonic()
             with suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), max(0.0, min(left, due)))
+                await asyncio.wait_for(news.wait(), max(0.0, min(left, rest)))
 
     def _nudged(self) -> None:
         """Let everybody who waits look once."""
@@ -260,6 +268,7 @@ def _node_headers(scope: _Event, member: Member) -> dict[str, str]:
         raise Denial(400, "gateway/malformed", "Flower's node headers are missing")
     if found[_KEY_HEADER] != member.header:
         raise Denial(403, "gateway/other-node", "the node key is not the certificate's")
+    check_clock(found[_TIME_HEADER], datetime.now(UTC))
     return found
 
 

@@ -6,7 +6,7 @@ are silent in that attempt, and the round's own deadline decides.
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -31,6 +31,7 @@ class _Delivery:
 @dataclass(frozen=True, kw_only=True)
 class _Session:
     run_id: int
+    node_id: int
     object_id: str
     reply_to: str
 
@@ -53,20 +54,26 @@ class Mailbox:
         _keep(self._delivered, metadata.message_id, delivery)
 
     def open_session(self, run_id: int, object_id: str, *, reply_to: str) -> str:
-        """The site announces its reply to a message; returns the session for its parcel."""
-        session_id = secrets.token_hex(16)
-        session = _Session(run_id=run_id, object_id=object_id, reply_to=reply_to)
+        """The site announces its reply to a message that was checked; returns its session."""
+        session_id, asked = secrets.token_hex(16), self._delivered[reply_to]
+        session = _Session(
+            run_id=run_id, node_id=asked.node_id, object_id=object_id, reply_to=reply_to
+        )
         _keep(self._sessions, session_id, session)
         return session_id
 
-    def take_reply(self, session_id: str) -> str:
-        """The reply of a session that was checked is here; returns the message it answers.
+    def take_reply(self, session_id: str) -> tuple[int, str]:
+        """The reply of a session that was checked is here; returns node and message it answers.
 
         No message is answered twice: what a site can lay down is bounded by what it was asked.
         """
-        reply_to = self._sessions.pop(session_id).reply_to
-        self._delivered.pop(reply_to, None)
-        return reply_to
+        session = self._sessions.pop(session_id)
+        self._delivered.pop(session.reply_to, None)
+        return session.node_id, session.reply_to
+
+    def lacks(self, message_ids: Iterable[str]) -> bool:
+        """Whether one of these messages was not delivered to the site."""
+        return any(message_id not in self._delivered for message_id in message_ids)
 
     def check_run(self, run_id: int) -> None:
         """Refuse a run of which the site has seen no message."""

@@ -3,6 +3,8 @@
 import json
 from base64 import b64encode
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
@@ -37,6 +39,13 @@ class Member:
         return b64encode(self.key_pem).decode()
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Holder:
+    member: Member
+    fingerprint: str
+    until: datetime
+
+
 @dataclass(eq=False)
 class Members:
     """The members' list on the disk, read again whenever it changes.
@@ -65,15 +74,14 @@ class Members:
         """
         self._refresh()
         if certificate is not None:
-            parsed = x509.load_der_x509_certificate(certificate)
-            site, key = site_of(parsed, self.federation), parsed.public_key()
+            holder = _holder(certificate, self.federation)
+            # TLS looks at the dates when a line is opened; lines are kept for long.
             if (
-                site is not None
-                and isinstance(key, ec.EllipticCurvePublicKey)
-                and self._keys.get(site) == key_fingerprint(key)
+                holder is not None
+                and self._keys.get(holder.member.site) == holder.fingerprint
+                and datetime.now(UTC) <= holder.until
             ):
-                pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-                return Member(site=site, key_pem=pem)
+                return holder.member
         raise Denial(403, "gateway/not-a-member", "the certificate is not a present member's")
 
     def _refresh(self) -> None:
@@ -87,6 +95,21 @@ class Members:
         except (OSError, InvalidInput) as error:
             self._keys, self._stamp = {}, None
             raise Denial(403, "gateway/not-a-member", "the members' list cannot be read") from error
+
+
+@lru_cache(maxsize=1024)
+def _holder(certificate: bytes, federation: str) -> _Holder | None:
+    """What a certificate of the federation's authority says, whoever is on the list."""
+    parsed = x509.load_der_x509_certificate(certificate)
+    site, key = site_of(parsed, federation), parsed.public_key()
+    if site is None or not isinstance(key, ec.EllipticCurvePublicKey):
+        return None
+    pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return _Holder(
+        member=Member(site=site, key_pem=pem),
+        fingerprint=key_fingerprint(key),
+        until=parsed.not_valid_after_utc,
+    )
 
 
 def read_members(data: bytes) -> dict[str, str]:

@@ -20,14 +20,12 @@ from recommons.common.data.dataset import Dataset
 from recommons.common.data.interactions import Interactions
 from recommons.common.federation import Federation
 from recommons.common.models.als import AlsModel, AlsSettings
-from recommons.common.plan import Plan
 from recommons.common.secagg.identity import SigningIdentity
-from recommons.common.secagg.roster import Roster
 from recommons.common.wire import Exchange
 from recommons.server.folder import CoordinatorFolder
-from recommons.server.planning import Wish, make_plan, specs_for
+from recommons.server.planning import Wish
 from recommons.simulations.attacks.stage import Stage
-from recommons.simulations.founding import Found, found_federation, simulated_policy
+from recommons.simulations.founding import Found, found_federation
 
 __all__ = ["SITES", "Ground"]
 
@@ -100,13 +98,8 @@ def _founded(folder: Path, wish: Wish) -> Found:
     declared = dict.fromkeys(SITES, 10)
     options = AlsSettings(dim=_FACTORS, round_shares=(0.4, 0.6))
     model = AlsModel(catalogue=dataset.catalogue, options=options)
-    specs = specs_for(model, declared, wish)
-
-    def plan(roster: Roster) -> Plan:
-        return make_plan(model, dataset.catalogue, roster, declared, wish, specs)
-
     own_users = {site: np.array([place]) for place, site in enumerate(SITES)}
-    return found_federation(folder, dataset, own_users, declared, plan, simulated_policy(wish))
+    return found_federation(folder, dataset, own_users, declared, model, wish)
 
 
 def _known_federation_key(found: Found) -> SigningIdentity:

@@ -7,7 +7,6 @@ honest as the steps below or send whatever it likes.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Self
 
 from recommons.client.rounds.answering import answer
@@ -86,12 +85,7 @@ class Stage:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         for site in self.sites.values():
             site.store.close()
 

@@ -14,7 +14,6 @@ are neighbours in one sequence. Times are places in the sequence, all that the f
 import json
 import math
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +28,7 @@ from recommons.common.data.interactions import Interactions
 from recommons.common.errors import DataError
 from recommons.common.metrics import Scorer
 from recommons.common.models.scoring import GlobalModel, popularity_scorer
+from recommons.simulations.benchmarks.given import named_values
 from recommons.simulations.benchmarks.pipeline import whole_run
 
 __all__ = ["Sequences", "load_sequences", "next_item_quality"]
@@ -186,7 +186,7 @@ def main(
             model=model,
             epsilon=math.inf if epsilon == "inf" else float(epsilon),
             delta=delta,
-            settings=_given(settings or []),
+            settings=named_values(settings or []),
             sites=sites,
             seed=seed,
             name=data.name,
@@ -201,17 +201,6 @@ def main(
         row["sums"] = training.attempts
         sys.stdout.write(json.dumps(row) + "\n")
         sys.stdout.flush()
-
-
-def _given(settings: list[str]) -> Mapping[str, Any]:
-    """NAME=VALUE with JSON values, or text."""
-    given: dict[str, Any] = {}
-    for name, _, value in (text.partition("=") for text in settings):
-        try:
-            given[name] = json.loads(value)
-        except json.JSONDecodeError:
-            given[name] = value
-    return given
 
 
 if __name__ == "__main__":

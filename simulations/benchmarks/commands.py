@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from recommons.common.options import Json
+
 __all__ = ["bench"]
 
 bench = typer.Typer(
@@ -31,7 +33,7 @@ def quality(
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write every run's figures as JSON.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Recall@20 of the four ways at several ε, by whole runs of `recommons simulate`.
 
@@ -62,7 +64,7 @@ def secagg(
         Path | None,
         typer.Option(metavar="DIR", help="Also write secagg.json and secagg.svg there."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Secure aggregation beside Flower's own functions, and whole attempts of up to 1000 sites.
 
@@ -92,7 +94,7 @@ def attacks(
         Path | None,
         typer.Option(metavar="DIR", help="Also write attacks.json and attacks.svg there."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Known attacks on what is released: who is in the model, and which site has an item.
 
@@ -128,7 +130,7 @@ def site(
         Path | None,
         typer.Option(metavar="DIR", help="Where the data are generated; by default under /tmp."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Time and memory of a site with very many users that takes part in a whole plan.
 
@@ -160,7 +162,7 @@ def opacus(
         Path | None,
         typer.Option(metavar="DIR", help="Also write opacus.json and opacus.svg there."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Clipping each user: ghost norms, users' gradients and none, by catalogue and batch.
 
@@ -177,7 +179,7 @@ def opacus(
 @bench.command()
 def audit(
     quick: Annotated[bool, typer.Option(help="Four short ledgers: seconds, not minutes.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Time of `recommons audit` on ten sites of 10,000 lines each, and what of it signatures take.
 
@@ -198,17 +200,22 @@ def deployment(
         float, typer.Option("--mb", min=0.1, help="Each way and site, in a round.")
     ] = 8.0,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds that are measured.")] = 5,
+    stock_rounds: Annotated[
+        int, typer.Option(min=0, help="Rounds over stock SuperNodes, over a minute each; 0: none.")
+    ] = 1,
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write deployment.json there.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Whole secure rounds of real processes on loopback, with TLS and node authentication.
+    """Whole secure rounds of real processes on loopback, beside the same over stock SuperNodes.
+
+    Both with TLS and node authentication, the same plan and the same apps.
 
     Example:
         recommons bench deployment --rounds 5
     """
     from recommons.simulations.benchmarks.deployment import Case, measure_deployment
 
-    case = Case(sites=sites, megabytes=megabytes, rounds=rounds)
+    case = Case(sites=sites, megabytes=megabytes, rounds=rounds, stock_rounds=stock_rounds)
     measure_deployment(case, output=output, as_json=as_json)

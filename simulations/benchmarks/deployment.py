@@ -1,7 +1,9 @@
-"""`recommons bench deployment`: whole secure rounds of real processes on loopback.
+"""`recommons bench deployment`: whole secure rounds of real processes, beside stock SuperNodes.
 
-SuperLink, gateway and a pinned agent for each site, with TLS and node authentication. In each round
-a site receives a public state and sends a masked vector of the size asked for.
+Both sides are the same sites with TLS and node authentication on loopback, the same plan, the same
+ServerApp and the same ClientApp. Ours has the gateway in front and the pinned agent at each site;
+the other has Flower's SuperLink alone and its SuperNodes, on which the package is installed. In
+each round a site receives a public state and sends a masked vector of the size asked for.
 """
 
 import json
@@ -27,10 +29,11 @@ from recommons.server.attendance import HISTORY, is_attended
 from recommons.server.control import Control
 from recommons.server.folder import CoordinatorFolder
 from recommons.server.keeper import start_run
-from recommons.server.planning import Wish, make_plan, specs_for
+from recommons.server.planning import Wish
 from recommons.simulations.benchmarks.results_folder import writable_folder
-from recommons.simulations.founding import found_federation, simulated_policy
+from recommons.simulations.founding import found_federation
 from recommons.simulations.loopback import Loopback, wait_until
+from recommons.simulations.stock import StockNodes
 
 __all__ = ["Case", "SideFigures", "measure_deployment", "measure_side"]
 
@@ -49,12 +52,14 @@ class Case:
     Attributes:
         sites: Number of sites.
         megabytes: Each way and site, in millions of bytes.
-        rounds: Rounds that are measured.
+        rounds: Rounds of ours that are measured.
+        stock_rounds: Rounds over stock SuperNodes; 0 leaves them out.
     """
 
     sites: int = 5
     megabytes: float = 8.0
     rounds: int = 5
+    stock_rounds: int = 1
 
     @property
     def items(self) -> int:
@@ -67,7 +72,7 @@ class SideFigures:
     """One side.
 
     Attributes:
-        side: What was measured.
+        side: ``recommons`` or ``stock``.
         rounds: Seconds of every whole secure round, from the first message to the opened sum.
         steps: Median seconds by step.
         bytes_up: Of one site's largest round, masked vector included.
@@ -95,8 +100,11 @@ def measure_deployment(case: Case, *, output: Path | None, as_json: bool) -> Non
     if output is not None:
         writable_folder(output)
     progress = Console(stderr=True)
-    progress.print(f"{case.rounds} rounds and one to warm up", highlight=False)
-    sides = [measure_side("recommons", case, case.rounds)]
+    sides: list[SideFigures] = []
+    for side, rounds in (("recommons", case.rounds), ("stock", case.stock_rounds)):
+        if rounds:
+            progress.print(f"{side}: {rounds} rounds and one to warm up", highlight=False)
+            sides.append(measure_side(side, case, rounds))
     document = {"case": asdict(case), "sides": [_document(side) for side in sides]}
     if output is not None:
         (output / "deployment.json").write_text(json.dumps(document, indent=2) + "\n")
@@ -124,7 +132,8 @@ def measure_side(side: str, case: Case, rounds: int) -> SideFigures:
             (run.folder / "catalogue.json").read_bytes(),
             records=loopback.home.folder,
         )
-        with loopback.running(), Control(loopback.home) as control:
+        deployed = loopback if side == "recommons" else StockNodes(loopback)
+        with deployed.running(), Control(loopback.home) as control:
             flower = start_run(control, kept.folder)
             seconds = _SECONDS_A_ROUND * (rounds + 1)
             wait_until(lambda: control.run_state(flower).over, seconds, pause=1.0)
@@ -147,18 +156,7 @@ def _found(folder: Path, case: Case, rounds: int) -> CoordinatorFolder:
     shares = (1.0 / rounds,) * rounds
     options = AlsSettings(dim=_DIM, round_shares=shares)
     model = AlsModel(catalogue=dataset.catalogue, options=options)
-    specs = specs_for(model, declared, wish)
-    found = found_federation(
-        folder,
-        dataset,
-        own,
-        declared,
-        make_plan_for=lambda roster: make_plan(
-            model, dataset.catalogue, roster, declared, wish, specs
-        ),
-        policy=simulated_policy(wish),
-    )
-    return found.coordinator
+    return found_federation(folder, dataset, own, declared, model, wish).coordinator
 
 
 def _dataset(case: Case) -> tuple[Dataset, dict[str, Any]]:
@@ -235,6 +233,9 @@ def _table(case: Case, sides: list[SideFigures]) -> Table:
     for side in sides:
         table.add_column(side.side, justify="right")
     table.add_row("whole secure round, median", *(f"{side.median:.2f}" for side in sides))
+    if len(sides) > 1:
+        ratios = (f"{side.median / sides[0].median:.1f}" for side in sides)
+        table.add_row("times as long", *ratios)
     table.add_row("fastest", *(f"{min(side.rounds):.2f}" for side in sides))
     table.add_row("slowest", *(f"{max(side.rounds):.2f}" for side in sides), end_section=True)
     for step in STEPS:

@@ -31,6 +31,7 @@ from recommons.common.data.splits import HeldOutUsers
 from recommons.common.metrics import Scorer
 from recommons.common.models.content import YEAR
 from recommons.common.models.scoring import GlobalModel
+from recommons.simulations.benchmarks.given import named_values
 from recommons.simulations.benchmarks.pipeline import whole_run
 
 __all__ = ["HiddenItems", "hide_items", "judge"]
@@ -145,9 +146,7 @@ def main(
 ) -> None:
     """Recall@20 among hidden items, by whole runs; a line of JSON a run."""
     dataset = load_dataset(data)
-    given = {
-        name: json.loads(value) for name, _, value in (t.partition("=") for t in settings or [])
-    }
+    given = named_values(settings or [])
     for seed in range(first, first + runs):
         split = split_dataset(dataset, np.random.default_rng(seed))
         judged = split.test if users == "test" else split.validation

@@ -10,7 +10,7 @@ import math
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,6 +22,7 @@ from recommons.common.models.interface import PublicFigures
 from recommons.common.models.registry import build_model
 from recommons.common.models.scoring import GlobalModel
 from recommons.common.privacy.events import Cohort
+from recommons.simulations.benchmarks.given import named_values
 from recommons.simulations.central import Sums, central_specs, train_centrally
 
 __all__ = ["main"]
@@ -49,7 +50,7 @@ def main(
     figures = PublicFigures(
         declared_users={"all": users}, n_items=len(dataset.catalogue), epsilon=epsilon
     )
-    given = _given(settings or [])
+    given = named_values(settings or [])
     built = build_model(model, dataset.catalogue, figures, dim=dim, settings=given)
     cohort = Cohort(sites=_SITES, min_survivors=_SITES, colluding=0)
     specs = central_specs(built, cohort, users, epsilon=epsilon, delta=delta)
@@ -69,17 +70,6 @@ def main(
         sys.stdout.flush()
 
     train_centrally(built, split.train, specs, sites=_SITES, listen=listen)
-
-
-def _given(settings: list[str]) -> dict[str, Any]:
-    given: dict[str, Any] = {}
-    for text in settings:
-        name, _, value = text.partition("=")
-        try:
-            given[name] = json.loads(value)
-        except json.JSONDecodeError:
-            given[name] = value
-    return given
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ from recommons.common.data.interactions import Interactions
 from recommons.common.models.interface import ModelRelease, PublicFigures
 from recommons.common.models.registry import build_model
 from recommons.common.privacy.calibration import default_delta
-from recommons.server.planning import Wish, make_plan, specs_for
+from recommons.server.planning import Wish
 from recommons.server.training import TrainingResult
-from recommons.simulations.founding import found_federation, simulated_policy
+from recommons.simulations.founding import found_federation
 from recommons.simulations.populations import declared_users, partition
 from recommons.simulations.training_run import run_in_process
 
@@ -70,21 +70,13 @@ def whole_run(
         max_sites_per_person=1,
         ring_bits=None,
     )
-    specs = specs_for(built, declared, wish)
     own: dict[str, npt.NDArray[np.int64]] = {
         site: population.users_of(site) for site in population.site_names
     }
     dataset = Dataset(name=name, catalogue=catalogue, user_ids=user_ids, interactions=users)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        found = found_federation(
-            folder,
-            dataset,
-            own,
-            declared,
-            make_plan_for=lambda roster: make_plan(built, catalogue, roster, declared, wish, specs),
-            policy=simulated_policy(wish),
-        )
+        found = found_federation(folder, dataset, own, declared, built, wish)
         listen = progress if progress is not None else (lambda _event: None)
         training = run_in_process(folder, found.coordinator, listen)
     return training.release, training

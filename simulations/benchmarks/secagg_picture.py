@@ -1,12 +1,12 @@
 """The picture of `recommons bench secagg`: ratios, and cost by size of cohort."""
 
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from recommons.common.units import duration
 from recommons.simulations.benchmarks.secagg_attempt import AttemptCost
 from recommons.simulations.benchmarks.secagg_rows import TARGETS, Row
+from recommons.simulations.report.standalone import standalone
 from recommons.simulations.report.svg import (
     COLOURS,
     FAINT,
@@ -32,13 +32,7 @@ _LINES = (
 
 def draw(rows: Sequence[Row], attempts: Sequence[AttemptCost]) -> str:
     """A whole SVG document, in the colours and type of the report."""
-    colours = (files("recommons.simulations.report") / "page.css").read_text().partition("\n* {")[0]
-    page = "svg { color: var(--ink); background: var(--paper); font-family: var(--sans); }"
-    return (
-        _picture((rows, attempts))
-        .replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-        .replace("</desc>", f"</desc><style>{colours}\n{page}</style>", 1)
-    )
+    return standalone(_picture((rows, attempts)))
 
 
 @styled

@@ -15,7 +15,10 @@ import polars as pl
 
 from recommons.common.data.catalogue import Catalogue
 
-__all__ = ["SOURCES", "bench_catalogue", "write_events"]
+__all__ = ["SHOP", "SOURCES", "bench_catalogue", "write_events"]
+
+SHOP = "shop"
+"""Where the events lie, in the site's folder."""
 
 SOURCES = ("parquet", "csv", "jsonl", "sqlite")
 
@@ -44,16 +47,16 @@ def write_events(folder: Path, *, users: int, events: int, items: int, source: s
     Returns:
         What was written, in bytes and files.
     """
-    target = folder / "shop"
+    target = folder / SHOP
     target.mkdir()
     parts = _parts(users=users, events=events, items=items)
     if source == "sqlite":
         _write_sqlite(target / "shop.db", parts)
-        place = 'url = "sqlite:///shop/shop.db"\nquery = "SELECT * FROM events"'
+        place = "\n".join([f'url = "sqlite:///{SHOP}/shop.db"', 'query = "SELECT * FROM events"'])
     else:
         for number, part in enumerate(parts):
             _write_part(target / f"events-{number:03d}.{source}", part)
-        place = f'files = ["shop/*.{source}"]'
+        place = f'files = ["{SHOP}/*.{source}"]'
     (folder / "data.toml").write_text(f"version = 1\n\n[events]\n{place}\n", encoding="utf-8")
     sizes = [path.stat().st_size for path in target.iterdir()]
     return f"{sum(sizes) / 2**20:,.0f} MiB of {source} in {len(sizes)} file(s)"

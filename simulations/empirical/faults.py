@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recommons.client.rounds import contribution as site_contribution
-from recommons.common.models import als
+from recommons.common.models import als_sums
 from recommons.common.privacy.mechanism import RoundSpec
 from recommons.common.privacy.noise import Entropy, clamp_and_add_noise
 
@@ -30,7 +30,7 @@ Integers = npt.NDArray[np.int64]
 def injected(fault: Fault) -> Iterator[None]:
     """While this is open, every site of this process has the fault."""
     if fault == "no-clipping":
-        with replaced(als, "quantize", _unclipped):
+        with replaced(als_sums, "quantize", _unclipped):
             yield
     elif fault == "none":
         yield

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from recommons.simulations.empirical.audit import SOURCES
 from recommons.simulations.empirical.result import Controls, EmpiricalResult, ScoreFigures
+from recommons.simulations.report.styles import page_style
 
 __all__ = ["render_controls", "render_result"]
 
@@ -36,9 +37,8 @@ def _title(verdict: str) -> str:
 def _render(**values: object) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     source = files("recommons.simulations.empirical") / "page.html.j2"
-    css = files("recommons.simulations.report") / "page.css"
     return environment.from_string(source.read_text("utf-8")).render(
-        css=Markup(css.read_text("utf-8")),  # noqa: S704 - our own file
+        css=page_style(),
         sources=SOURCES,
         histogram=_histogram,
         **values,

@@ -16,13 +16,13 @@ from recommons.common.plan import Plan
 from recommons.common.privacy.calibration import default_delta
 from recommons.server.folder import CoordinatorFolder
 from recommons.server.ledger import LedgerFile
-from recommons.server.planning import Wish, make_plan, specs_for
+from recommons.server.planning import Wish
 from recommons.server.training import Listener
 from recommons.simulations.empirical.canaries import Canaries, add_canaries
 from recommons.simulations.empirical.coins import SEED_BYTES, coins, commitment
 from recommons.simulations.empirical.faults import Fault, injected
 from recommons.simulations.empirical.settings import EmpiricalSettings
-from recommons.simulations.founding import found_federation, simulated_policy
+from recommons.simulations.founding import found_federation
 from recommons.simulations.online_retail import load_online_retail
 from recommons.simulations.populations import declared_users, partition
 from recommons.simulations.training_run import run_in_process
@@ -163,14 +163,5 @@ def _found(
         colluding=settings.colluding,
         min_survivors=settings.min_survivors or settings.sites,
     )
-    model, catalogue = _model(settings, canaries, declared), canaries.dataset.catalogue
-    specs = specs_for(model, declared, wish)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return found_federation(
-        folder,
-        canaries.dataset,
-        own_users,
-        declared,
-        make_plan_for=lambda roster: make_plan(model, catalogue, roster, declared, wish, specs),
-        policy=simulated_policy(wish),
-    ).coordinator
+    model = _model(settings, canaries, declared)
+    return found_federation(folder, canaries.dataset, own_users, declared, model, wish).coordinator

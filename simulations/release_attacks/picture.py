@@ -1,9 +1,9 @@
 """The picture of `recommons bench attacks`: how often each attack is right, by ε."""
 
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import TYPE_CHECKING, Protocol
 
+from recommons.simulations.report.standalone import standalone
 from recommons.simulations.report.svg import (
     BAR_HEIGHT,
     COLOURS,
@@ -60,13 +60,7 @@ class Row(Protocol):
 
 def draw(rows: Sequence[Row]) -> str:
     """A whole SVG document, in the colours and type of the report."""
-    colours = (files("recommons.simulations.report") / "page.css").read_text().partition("\n* {")[0]
-    page = "svg { color: var(--ink); background: var(--paper); font-family: var(--sans); }"
-    return (
-        _picture(rows)
-        .replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-        .replace("</desc>", f"</desc><style>{colours}\n{page}</style>", 1)
-    )
+    return standalone(_picture(rows))
 
 
 @styled

@@ -20,11 +20,11 @@ from recommons.common.secagg.ring import VectorShape
 from recommons.common.secagg.uploads import Masked
 from recommons.common.wire import Envelope, unpack
 from recommons.server.ledger import LedgerFile
-from recommons.server.planning import Wish, make_plan, specs_for
+from recommons.server.planning import Wish
 from recommons.server.training import noisy_sums
 from recommons.simulations.empirical.contributions import contribution
 from recommons.simulations.empirical.faults import replaced
-from recommons.simulations.founding import found_federation, simulated_policy
+from recommons.simulations.founding import found_federation
 from recommons.simulations.populations import declared_users, partition
 from recommons.simulations.training_run import run_in_process
 
@@ -111,18 +111,7 @@ def carry_out(
     )
     model = build_model("als", dataset.catalogue, figures, dim=dim, seed=seed)
     wish = Wish(epsilon=epsilon, delta=delta, colluding=colluding, min_survivors=sites)
-    specs = specs_for(model, declared, wish)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    coordinator = found_federation(
-        folder,
-        dataset,
-        users_at,
-        declared,
-        make_plan_for=lambda roster: make_plan(
-            model, dataset.catalogue, roster, declared, wish, specs
-        ),
-        policy=simulated_policy(wish),
-    ).coordinator
+    coordinator = found_federation(folder, dataset, users_at, declared, model, wish).coordinator
     wire, shares = _Wire(), _Shares()
     with replaced(site_contribution, "clamp_and_add_noise", shares.add):
         result = run_in_process(folder, coordinator, witness=wire.see)
@@ -132,7 +121,7 @@ def carry_out(
     for entry in ledger.of_run("sum", coordinator.run_id):
         number = entry.body["round"]
         total, survivors = coordinator.load_sum(number, entry.body["sum"])
-        state, spec = model.public_state(tuple(sums)), specs[number]
+        state, spec = model.public_state(tuple(sums)), coordinator.plan.specs()[number]
         parts = {
             site: contribution(model, number, state, dataset.interactions.take(users), spec)
             for site, users in users_at.items()

@@ -163,6 +163,7 @@ def _releases(events: list[GaussianSumRelease], delta: float) -> tuple[Release, 
             attempt=event.attempt + 1,
             block=event.block,
             mu=_finite(math.sqrt(cost_of(event).mu_squared)),
+            sampling=event.sampling,
             epsilon_cumulative=_finite(epsilon_of_events(events[: place + 1], delta)),
         )
         for place, event in enumerate(events)

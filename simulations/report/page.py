@@ -16,6 +16,7 @@ from recommons.common.units import byte_size, duration, epsilon_text, small_text
 from recommons.server.progress import STEPS
 from recommons.simulations.report import figures, words
 from recommons.simulations.report.schema import Report, SiteFigures, report_json
+from recommons.simulations.report.styles import page_style
 
 __all__ = ["page_title", "render_page"]
 
@@ -54,7 +55,7 @@ def render_page(report: Report, *, example_items: str = "ID,ID") -> str:
     return template.render(
         report=report,
         title=page_title(report),
-        css=Markup((folder / "page.css").read_text("utf-8")),  # noqa: S704 - our own file
+        css=page_style(),
         words=words,
         figures=_pictures(report),
         num=_NumberWriter(json.loads(report_json(report))),

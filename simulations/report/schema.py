@@ -128,6 +128,7 @@ class Release(_Figures):
         attempt: From 1.
         block: Its name.
         mu: μ of the Gaussian mechanism, sensitivity over standard deviation; null without noise.
+        sampling: Probability with which a user took part (Poisson); null where everyone did.
         epsilon_cumulative: ε of everything released up to and with this.
     """
 
@@ -135,6 +136,7 @@ class Release(_Figures):
     attempt: Positive
     block: str
     mu: Annotated[float, Field(gt=0)] | None
+    sampling: Annotated[float, Field(gt=0, le=1)] | None
     epsilon_cumulative: Epsilon
 
 

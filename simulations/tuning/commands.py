@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from recommons.common.options import Json
+
 __all__ = ["tune"]
 
 
@@ -28,7 +30,7 @@ def tune(
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Trainings of each candidate.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of made-up users and of the split.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Rate, rounds and clip for a plan's budget, by simulation without anybody's data.
 

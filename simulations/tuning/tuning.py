@@ -10,7 +10,7 @@ alone, and costs no privacy.
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -161,25 +161,13 @@ def _ground(
         count = users or min(sum(run.declared_users.values()), _MOST_USERS)
         everyone = made_up_users(run.catalogue, count, rng)
         split = apply_roles(everyone, draw_roles(everyone, rng))
-        return _Ground(
-            run=run,
-            train=split.train,
-            fold_in=split.validation.fold_in,
-            held_out=split.validation.held_out,
-            repeats=repeats,
-        )
-    dataset = load_dataset(data)
-    roles = dataset.roles or draw_roles(dataset.interactions, rng)
-    split = apply_roles(dataset.interactions, roles)
-    public = PlannedRun(
-        declared_users=run.declared_users,
-        catalogue=dataset.catalogue,
-        counted_only=False,
-        model=run.model,
-        wish=run.wish,
-    )
+    else:
+        dataset = load_dataset(data)
+        roles = dataset.roles or draw_roles(dataset.interactions, rng)
+        split = apply_roles(dataset.interactions, roles)
+        run = replace(run, catalogue=dataset.catalogue, counted_only=False)
     return _Ground(
-        run=public,
+        run=run,
         train=split.train,
         fold_in=split.validation.fold_in,
         held_out=split.validation.held_out,

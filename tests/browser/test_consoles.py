@@ -11,6 +11,7 @@ from tests.console_serving import PASSWORD, at, coordinator_app, site_app
 from tests.console_story import Story, told
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium on the PATH"),
@@ -53,6 +54,12 @@ def enter(context: Any, address: str) -> Any:
     return page
 
 
+def complaints(page: Any) -> list[str]:
+    """What axe-core has against a page, by rule and element: WCAG 2.2 A and AA, best practice."""
+    found = axe.Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {node['target']}" for rule in found for node in rule["nodes"]]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1100])
 @pytest.mark.parametrize("role", ["coordinator", "site"])
@@ -72,6 +79,36 @@ def test_pages_fit_the_screen_and_raise_no_error(
         assert page.locator("main h1").count() == 1
         assert page.locator("table:not(.u-legend):not(:has(caption))").count() == 0
     assert faults == []
+    context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1100, "light")])
+@pytest.mark.parametrize("role", ["coordinator", "site"])
+def test_axe_finds_nothing_that_keeps_a_reader_out(
+    browser: Any, addresses: dict[str, str], role: str, width: int, scheme: str
+) -> None:
+    context = browser.new_context(
+        color_scheme=scheme, viewport={"width": width, "height": 800}, locale="en"
+    )
+    page = enter(context, addresses[role])
+    for path in (*PAGES[role], "/login"):
+        page.goto(addresses[role] + path)
+        assert complaints(page) == [], path
+    context.close()
+
+
+def test_axe_would_find_a_picture_without_words_and_pale_ink(
+    browser: Any, addresses: dict[str, str]
+) -> None:
+    context = browser.new_context()
+    page = enter(context, addresses["site"])
+    page.evaluate(
+        """() => {
+        document.querySelector("main").append(document.createElement("img"));
+        document.querySelector("main h1").style.color = "#eee";
+        }"""
+    )
+    assert {"image-alt", "color-contrast"} <= {found.split(":")[0] for found in complaints(page)}
     context.close()
 
 

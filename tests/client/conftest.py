@@ -11,8 +11,8 @@ import pytest
 from recommons.client.sources import load_dataset
 from recommons.common.models.interface import PublicFigures
 from recommons.common.models.registry import build_model
-from recommons.server.planning import Wish, make_plan, specs_for
-from recommons.simulations.founding import Found, found_federation, simulated_policy
+from recommons.server.planning import Wish
+from recommons.simulations.founding import Found, found_federation
 
 
 @pytest.fixture
@@ -29,16 +29,6 @@ def found(tmp_path: Path, tiny_data: Path) -> Callable[..., Found]:
             declared_users=declared, n_items=len(dataset.catalogue), epsilon=wish.epsilon
         )
         model = build_model("als", dataset.catalogue, figures, dim=3, seed=0)
-        specs = specs_for(model, declared, wish)
-        return found_federation(
-            tmp_path / "run",
-            dataset,
-            users,
-            declared,
-            make_plan_for=lambda roster: make_plan(
-                model, dataset.catalogue, roster, declared, wish, specs
-            ),
-            policy=simulated_policy(wish),
-        )
+        return found_federation(tmp_path / "run", dataset, users, declared, model, wish)
 
     return make

@@ -1,6 +1,7 @@
 """The coordinator's seat before three real sites, on one disk, with a clock that tests set."""
 
 import dataclasses
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,12 @@ import numpy as np
 import polars as pl
 
 from recommons.client.budgets.keys import KeyedHash
-from recommons.client.enrolment import write_policy
+from recommons.client.enrolment import accept_federation, write_policy
 from recommons.client.rounds.answering import answer
 from recommons.client.site import Site
 from recommons.client.sources import load_dataset
 from recommons.common.errors import RecommonsError
-from recommons.common.federation import sign_announcement
+from recommons.common.federation import Federation, sign_announcement
 from recommons.common.hashing import canonical_json
 from recommons.common.heads import heads_to_bytes
 from recommons.common.models.interface import FederatedModel, PublicFigures
@@ -26,12 +27,13 @@ from recommons.common.policy_file import policy_from_toml
 from recommons.common.privacy.ledger import split_lines, verify_chain
 from recommons.common.secagg.context import Context
 from recommons.common.secagg.coordinator import CoordinatorRound
+from recommons.common.secagg.identity import SigningIdentity
 from recommons.common.secagg.ring import VectorShape
 from recommons.common.secagg.roster import Roster
 from recommons.common.wire import Envelope, Exchange, Outcome, pack, unpack
 from recommons.server.folder import CoordinatorFolder
 from recommons.server.planning import Wish, make_plan, specs_for
-from recommons.simulations.founding import Found, found_federation, simulated_policy
+from recommons.simulations.founding import Found, found_federation
 
 SITES = ("site-0", "site-1", "site-2")
 OWN = SITES[0]
@@ -45,6 +47,29 @@ STATE = arrays_to_bytes({})
 _WISH = Wish(epsilon=8.0, delta=1e-5, colluding=1, min_survivors=3)
 _EACH = 6
 _DECLARED = dict.fromkeys(SITES, 10)
+
+
+def coordinator_round(
+    plan: Plan, roster: Roster, run: bytes, round_: int = 0, attempt: int = 0
+) -> CoordinatorRound:
+    """The coordinator's side of one attempt, as the plan has it."""
+    spec = plan.specs()[round_]
+    context = Context(
+        federation=plan.federation,
+        run=run,
+        round_index=round_,
+        attempt=attempt,
+        cohort=plan.cohort,
+        roster_hash=roster.hash,
+        plan_hash=plan.hash(),
+    )
+    return CoordinatorRound(
+        context=context,
+        parameters=plan.parameters(),
+        shape=VectorShape(size=spec.size, bits=spec.ring_bits),
+        spec=canonical_json(spec.to_json()),
+        roster=roster,
+    )
 
 
 class Seat:
@@ -62,14 +87,7 @@ class Seat:
         dataset = load_dataset(data)
         own_users = {site: np.arange(k, 3 * _EACH, 3) for k, site in enumerate(SITES)}
         model = _model(dataset, wish, rounds)
-
-        def plan(roster: Roster) -> Plan:
-            specs = specs_for(model, _DECLARED, wish)
-            return make_plan(model, dataset.catalogue, roster, _DECLARED, wish, specs)
-
-        policy = simulated_policy(wish)
-        found = found_federation(folder, dataset, own_users, _DECLARED, plan, policy)
-        return cls(found)
+        return cls(found_federation(folder, dataset, own_users, _DECLARED, model, wish))
 
     @classmethod
     def reopened(cls, folder: Path) -> "Seat":
@@ -84,6 +102,19 @@ class Seat:
         specs = specs_for(model, _DECLARED, wish)
         roster = self.found.coordinator.federation.roster
         return make_plan(model, dataset.catalogue, roster, _DECLARED, wish, specs)
+
+    def later_epoch(self, sites: Sequence[str] = SITES) -> Roster:
+        """The next epoch of the same roster, under another federation key; the sites pin it."""
+        pinned, key = self.found.coordinator.federation, SigningIdentity(secrets.token_bytes(32))
+        roster = Roster(federation=pinned.roster.federation, epoch=2, sites=pinned.roster.sites)
+        federation = Federation(
+            signed_roster=roster.sign(key),
+            federation_key=key.public_key,
+            coordinator_key=pinned.coordinator_key,
+        )
+        for site in sites:
+            accept_federation(self.found.sites[site], federation)
+        return roster
 
     def open(self, site: str = OWN) -> Site:
         return Site.open(self.found.sites[site], clock=lambda: self.now)
@@ -122,24 +153,8 @@ class Seat:
             self.ask(site, "join", self.announcement(plan, run), run)
 
     def protocol(self, run: bytes = RUN, round_: int = 0, attempt: int = 0) -> CoordinatorRound:
-        plan, roster = self.plans[run], self.found.coordinator.federation.roster
-        spec = plan.specs()[round_]
-        context = Context(
-            federation=plan.federation,
-            run=run,
-            round_index=round_,
-            attempt=attempt,
-            cohort=plan.cohort,
-            roster_hash=roster.hash,
-            plan_hash=plan.hash(),
-        )
-        return CoordinatorRound(
-            context=context,
-            parameters=plan.parameters(),
-            shape=VectorShape(size=spec.size, bits=spec.ring_bits),
-            spec=canonical_json(spec.to_json()),
-            roster=roster,
-        )
+        roster = self.found.coordinator.federation.roster
+        return coordinator_round(self.plans[run], roster, run, round_, attempt)
 
     def to_masked(self, run: bytes = RUN, attempt: int = 0) -> CoordinatorRound:
         """Play round 0 honestly until ``masked`` comes next."""

@@ -98,6 +98,16 @@ def test_users_opt_out_are_forgotten_and_come_back(
     assert {(g["standing"], g["users"]) for g in groups} == {("active", 6), ("forgotten", 1)}
 
 
+@pytest.mark.parametrize("command", ["forget", "opt-out", "opt-in"])
+def test_an_empty_id_is_refused_and_changes_nobody(
+    folder: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--yes"] if command == "forget" else []
+    assert main(["site", command, folder, "someone", "", *more]) == 2
+    assert "USER is ''; required: the id of a user" in capsys.readouterr().err
+    assert not said(capsys, "site", "budget", folder)["users"]
+
+
 def test_forgetting_is_confirmed(
     seat: Seat, folder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,27 +4,15 @@ import json
 import pytest
 
 from recommons.common.errors import InvalidInput
-from recommons.common.published import FILES, PublishedFile, ReleaseNote, check_history
+from recommons.common.published import FILES, ReleaseNote, check_history
 from recommons.common.secagg.identity import SigningIdentity
+from tests.release_notes import COORDINATOR, make_note
 
-COORDINATOR = SigningIdentity(b"c" * 32)
 CONTENTS = {name: name.encode() * 3 for name in FILES}
 
 
 def note(number: int = 1, previous: str = "", **changed: object) -> ReleaseNote:
-    fields: dict[str, object] = {
-        "federation": "fruit",
-        "number": number,
-        "run": "ab" * 16,
-        "plan": "cd" * 32,
-        "model": "als",
-        "arrays": "ef" * 32,
-        "epsilon": 8.0,
-        "delta": 1e-6,
-        "files": {name: PublishedFile.of(content) for name, content in CONTENTS.items()},
-        "previous": previous,
-    }
-    return ReleaseNote.model_validate(fields | changed).signed(COORDINATOR)
+    return make_note(CONTENTS, COORDINATOR, number=number, previous=previous, **changed)
 
 
 def code(refused: pytest.ExceptionInfo[InvalidInput]) -> str:

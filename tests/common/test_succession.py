@@ -11,7 +11,7 @@ from recommons.common.peers import carried_over, fingerprint
 from recommons.common.policy import PeersPolicy, Policy
 from recommons.common.secagg.identity import SigningIdentity
 from recommons.common.secagg.roster import Roster, RosterSite
-from recommons.common.succession import Succession, heir
+from recommons.common.succession import Succession, forerunners, heir
 
 FED, COORDINATOR = SigningIdentity(b"f" * 32), SigningIdentity(b"c" * 32)
 A1, A2, A3, B = (SigningIdentity(bytes([n]) * 32) for n in (1, 2, 3, 4))
@@ -55,6 +55,25 @@ def test_a_chain_of_statements_leads_to_the_present_key() -> None:
     assert heir("a", A1.public_key, [SECOND], "fed") == A1.public_key
     assert heir("b", A1.public_key, [FIRST], "fed") == A1.public_key
     assert heir("a", A1.public_key, [FIRST], "other") == A1.public_key
+
+
+def test_from_a_key_the_way_leads_back_to_those_it_took_the_place_of() -> None:
+    keys = tuple(key.public_key for key in (A3, A2, A1))
+    assert forerunners("a", keys[0], [FIRST, SECOND], "fed") == keys
+    assert forerunners("a", keys[0], [FIRST], "fed") == keys[:1]
+    assert forerunners("b", keys[0], [FIRST, SECOND], "fed") == keys[:1]
+    assert forerunners("a", keys[0], [FIRST, SECOND], "other") == keys[:1]
+    forged = replace(SECOND, by_old=SECOND.by_new)
+    assert forerunners("a", keys[0], [FIRST, forged], "fed") == keys[:1]
+    back = Succession.sign("fed", "a", A2, A1)
+    assert forerunners("a", A1.public_key, [FIRST, back], "fed") == (A1.public_key, A2.public_key)
+
+
+def test_a_sites_own_next_key_takes_effect_with_its_own_statement_alone() -> None:
+    key = A2.public_key
+    assert outcome(epoch(2, A2, FIRST), "a", next_key=key) == "accepted"
+    assert outcome(epoch(2, A2), "a", next_key=key) == "roster/own-entry"
+    assert outcome(epoch(2, A2, SECOND), "a", next_key=key) == "roster/own-entry"
 
 
 def test_statements_that_go_round_end() -> None:

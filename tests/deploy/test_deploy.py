@@ -143,6 +143,44 @@ def test_kustomization_names_every_manifest() -> None:
     assert set(custom["resources"]) == {path.name for path in RESOURCES}
 
 
+def test_kustomize_puts_them_together_and_the_whole_holds_the_schemas(tmp_path: Path) -> None:
+    """What `kubectl apply -k` would send, built by kubectl itself; no cluster is asked."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed")
+    folder = DEPLOY / "kubernetes"
+    built = subprocess.run(
+        ["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=True
+    )
+    whole = tmp_path / "whole.yaml"
+    whole.write_text(built.stdout)
+    lint("kubernetes-validate", "--strict", whole)
+    found = documents(whole)
+    assert len(found) == sum(len(documents(path)) for path in RESOURCES)
+    spread = [one for one in found if one["kind"] != "Namespace"]
+    assert {one["metadata"]["namespace"] for one in spread} == {"recommons"}
+    assert "image: recommons\n" not in built.stdout, "every image has a tag"
+
+
+def test_probes_ask_what_the_commands_answer() -> None:
+    """A probe's port is one that the container's own command opens."""
+    probed = 0
+    for pod in pods():
+        for container in pod["containers"]:
+            ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+            for name in ("livenessProbe", "readinessProbe"):
+                probe = container[name]
+                if "httpGet" in probe:
+                    probed += 1
+                    assert probe["httpGet"]["path"] in {"/livez", "/readyz"}
+                    health = container["args"][container["args"].index("--health") + 1]
+                    assert health.endswith(f":{ports[probe['httpGet']['port']]}")
+    assert probed == 3
+    (compose,) = documents(DEPLOY / "compose.yaml")
+    for service in compose["services"].values():
+        health = service["command"][service["command"].index("--health") + 1]
+        assert f"http://127.0.0.1:{health}/livez" in service["healthcheck"]["test"][-1]
+
+
 def commands() -> list[list[str]]:
     """What units, services and pods run."""
     found = []

@@ -1,42 +1,35 @@
 """A whole federation of real processes on loopback: SuperLink, executor, gateway, agents."""
 
 import json
+import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recommons.client.agent.connection import Connection
-from recommons.client.agent.credentials import create_node_key
 from recommons.common import commandline
 from recommons.server.control import connected
 from recommons.server.folder import CoordinatorFolder
-from recommons.server.home import CoordinatorHome, CoordinatorSettings
+from recommons.server.home import CoordinatorHome
 from recommons.server.processes import process_states
 from recommons.simulations import simulate
+from recommons.simulations.loopback import Loopback, wait_until
 from recommons.simulations.settings import SimulationSettings
 
+COORDINATOR = "coordinator"
+MOST_SPARE = 100
+"""Spare attempts that the sites' policies allow a plan."""
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def wait_until(true: Callable[[], object], seconds: float = 180.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come to that in time"
-        time.sleep(0.1)
+PRIVACY: dict[str, Any] = {"colluding": 0, "min_survivors": 3, "spare_attempts": 9}
+_MAIN = "recommons.common.commandline"
 
 
 @dataclass
@@ -49,6 +42,10 @@ class Deployment:
         cohort: Declared users by site.
         coordinator: `recommons coordinator start`.
         agents: The agents' processes by site.
+        within: By process (`COORDINATOR` or a site), the command that runs it elsewhere: in the
+            network namespace of its host, say.
+        environment: By process, what is added to its environment.
+        remote: The coordinator's loopback is not this process's.
     """
 
     folder: Path
@@ -56,28 +53,40 @@ class Deployment:
     cohort: dict[str, int]
     coordinator: subprocess.Popen[bytes] | None = None
     agents: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    within: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    environment: dict[str, dict[str, str]] = field(default_factory=dict)
+    remote: bool = False
 
     def start_coordinator(self) -> None:
         with (self.folder / "coordinator.log").open("ab") as log:
-            command = ["-m", "recommons.common.commandline", "coordinator", "start"]
-            self.coordinator = subprocess.Popen(
-                [sys.executable, *command, str(self.home.folder)], stdout=log, stderr=log
-            )
+            words = ("coordinator", "start", str(self.home.folder))
+            self.coordinator = self.popen(COORDINATOR, *words, stdout=log, stderr=log)
 
     def start_agent(self, site: str) -> None:
-        folder = self.site(site)
-        with (folder / "agent.log").open("ab") as log:
-            command = ["-m", "recommons.common.commandline", "site", "start", str(folder)]
-            self.agents[site] = subprocess.Popen([sys.executable, *command], stderr=log)
+        with (self.folder / f"{site}.log").open("ab") as log:
+            words = ("site", "start", str(self.site(site)))
+            self.agents[site] = self.popen(site, *words, stderr=log)
+
+    def popen(self, process: str, *words: str, **given: Any) -> "subprocess.Popen[bytes]":
+        """A `recommons` command of the coordinator or of a site, where that is."""
+        command = [*self.within.get(process, ()), sys.executable, "-m", _MAIN, *words]
+        return subprocess.Popen(
+            command, env={**os.environ, **self.environment.get(process, {})}, **given
+        )
 
     def site(self, name: str) -> Path:
         return self.folder / "sites" / name
 
     def log(self, site: str) -> str:
-        return (self.site(site) / "agent.log").read_text()
+        return (self.folder / f"{site}.log").read_text()
 
     def online(self) -> frozenset[str]:
-        return connected(self.home) or frozenset()
+        if not self.remote:
+            return connected(self.home) or frozenset()
+        words = ("coordinator", "status", "--home", str(self.home.folder), "--json")
+        asking = self.popen(COORDINATOR, *words, stdout=subprocess.PIPE)
+        told, _ = asking.communicate(timeout=180)
+        return frozenset(s["site"] for s in json.loads(told)["sites"] if s["connected"])
 
     def pid(self, name: str) -> int:
         """Of one of the coordinator's children."""
@@ -100,7 +109,7 @@ class Deployment:
         path = self.folder / "plan.toml"
         shutil.copy(self.folder / "twin" / "coordinator" / "catalogue.json", self.folder)
         known = {"model": "ease", "epsilon": "inf", "catalogue": "catalogue.json", **keys}
-        lines = [f"{name} = {json.dumps(value)}" for name, value in known.items()]
+        lines = [f"{name} = {_toml(value)}" for name, value in known.items()]
         sites = [f"{site} = {users}" for site, users in self.cohort.items()]
         path.write_text("\n".join([*lines, "[sites]", *sites]) + "\n")
         return path
@@ -118,12 +127,9 @@ class Deployment:
 
     def in_background(self, *words: str) -> "subprocess.Popen[bytes]":
         """The same as a process of its own, whose output is not read."""
-        command = [sys.executable, "-m", "recommons.common.commandline", "coordinator", *words]
-        return subprocess.Popen(
-            [*command, "--home", str(self.home.folder)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        home = ("--home", str(self.home.folder))
+        return self.popen(COORDINATOR, "coordinator", *words, *home, **quiet)
 
     def wait_for_step(self, run: str, step: str, *, round: int = 1, attempt: int = 1) -> None:
         """Until a run has begun a step."""
@@ -143,38 +149,36 @@ class Deployment:
             time.sleep(0.005)
 
     def state(self, run: str) -> tuple[str, str | None]:
-        from recommons.server.status import run_states
+        from recommons.server.status_reading import run_states
 
         return run_states(self.home.folder)[run]
 
 
-def found_deployment(folder: Path, tiny_data: Path, **settings: Any) -> Deployment:
-    """Sites enrolled by files, nobody started yet."""
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {_toml(found)}" for name, found in value.items()) + "}"
+    return json.dumps(value)
+
+
+def found_deployment(
+    folder: Path, tiny_data: Path, *, address: str = "127.0.0.1", **settings: Any
+) -> Deployment:
+    """Sites enrolled by files, nobody started yet.
+
+    Args:
+        folder: For all of it.
+        tiny_data: The events.
+        address: Of the coordinator's host.
+        settings: Of a simulation.
+    """
     fields = {"data": str(tiny_data), "sites": 3, "model": "ease", "epsilon": float("inf")}
     found = SimulationSettings.load(None, fields | settings)
     scene = simulate.Scene.set_up(found)
     run: CoordinatorFolder = simulate._coordinator(found, scene, folder)
     shutil.copytree(folder, folder / "twin")
-    home = CoordinatorHome.create(
-        folder / "home",
-        CoordinatorSettings(
-            federation=run.plan.federation,
-            names=("127.0.0.1",),
-            port=free_port(),
-            enrolment_port=free_port(),
-            superlink_port=free_port(),
-        ),
-        now=datetime.now(UTC),
-    )
-    for name in ("coordinator.key", "federation.json"):
-        shutil.copy(run.folder / name, home.folder)
     for site in run.plan.cohort:
-        own = folder / "sites" / site
-        shutil.copy(run.folder / "catalogue.json", own)
-        request = create_node_key(own, site)
-        (own / "node.pem").write_bytes(home.admit(site, request, now=datetime.now(UTC)))
-        shutil.copy(home.folder / "authority.pem", own / "authority.pem")
-        Connection(address=f"127.0.0.1:{home.settings.port}").write(own)
+        shutil.copy(run.folder / "catalogue.json", folder / "sites" / site)
+    home = Loopback.enrol(folder / "home", run, folder / "sites", address=address).home
     return Deployment(folder, home, dict(run.plan.declared_users))
 
 
@@ -204,3 +208,42 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path) -> Ite
     """Three sites, enrolled by files, connected."""
     folder = tmp_path_factory.mktemp("deployment")
     yield from running(found_deployment(folder, tiny_data))
+
+
+@contextmanager
+def five_sites(
+    folder: Path,
+    tiny_data: Path,
+    prepare: Callable[[Deployment], None] = lambda _deployment: None,
+    **settings: Any,
+) -> Iterator[Deployment]:
+    """Five connected sites of whom two may vanish (c = 0, M = 3), and attempts to spare.
+
+    Args:
+        folder: For all of it.
+        tiny_data: The events.
+        prepare: Given the deployment before anything of it is started.
+        settings: Of the simulation, or the coordinator's address.
+    """
+    found = found_deployment(
+        folder, tiny_data, sites=5, **PRIVACY | {"spare_attempts": MOST_SPARE} | settings
+    )
+    prepare(found)
+    with contextmanager(running)(found) as started_all:
+        yield started_all
+
+
+@pytest.fixture(scope="session")
+def connected_five(
+    tmp_path_factory: pytest.TempPathFactory, tiny_data: Path
+) -> Iterator[Deployment]:
+    """For all tests of faults that need no hosts or disks of their own: one start for them all."""
+    with five_sites(tmp_path_factory.mktemp("five"), tiny_data) as found:
+        yield found
+
+
+@pytest.fixture
+def five(connected_five: Deployment) -> Iterator[Deployment]:
+    """Five sites, who are all connected again at the end, whatever was done to them."""
+    yield connected_five
+    wait_until(lambda: connected_five.online() == set(connected_five.cohort))

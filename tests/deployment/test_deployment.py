@@ -22,8 +22,9 @@ from recommons.common.privacy.ledger import split_lines, verify_chain
 from recommons.server.folder import CoordinatorFolder
 from recommons.server.releases import ReleaseShelf
 from recommons.server.runs import Runs
+from recommons.simulations.loopback import wait_until
 from recommons.simulations.training_run import run_in_process
-from tests.deployment.conftest import Deployment, wait_until
+from tests.deployment.conftest import Deployment
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:GitWildMatchPattern:DeprecationWarning"  # of flwr's own, when it builds a bundle

@@ -3,135 +3,47 @@
 Nobody repairs anything here: a test may start a process again whose starting is its operator's.
 """
 
-import io
 import json
 import os
 import shutil
 import signal
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-from safetensors.numpy import load_file
 
-from recommons.client.site import Site
-from recommons.common import commandline
-from recommons.common.models.registry import model_from_settings
-from recommons.common.plan import Plan
-from recommons.server.runs import Runs
+from recommons.server.control import connected
+from recommons.server.runs import flower_runs
 from recommons.simulations.benchmarks.deployment import STEPS
-from tests.deployment.conftest import Deployment, found_deployment, running, wait_until
+from recommons.simulations.loopback import wait_until
+from tests.deployment.conftest import Deployment
+from tests.deployment.faults import (
+    DEADLINE,
+    check_charged,
+    check_everybody,
+    check_exact,
+    check_ledgers,
+    check_sums,
+    end,
+    entries,
+    kill_app,
+    of_run,
+    started,
+    status_of,
+    survivors,
+)
+from tests.deployment.soak import Soak
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:GitWildMatchPattern:DeprecationWarning"  # of flwr's own, when it builds a bundle
 )
 
-DEADLINE = 8.0
-PRIVACY: dict[str, Any] = {"colluding": 0, "min_survivors": 3, "spare_attempts": 9}
 
-
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path) -> Iterator[Deployment]:
-    """Five sites of whom two may vanish (c = 0, M = 3), and attempts to spare."""
-    folder = tmp_path_factory.mktemp("faults")
-    with contextmanager(running)(found_deployment(folder, tiny_data, sites=5, **PRIVACY)) as found:
-        yield found
-        wait_until(lambda: found.online() == set(found.cohort))  # whatever was done to them
-
-
-@contextmanager
-def started(deployment: Deployment, *, ends: str = "finished", **keys: Any) -> Iterator[str]:
-    """A new run that somebody watches until it has ended so, under the name given."""
-    wait_until(lambda: deployment.online() == set(deployment.cohort))
-    name = f"{len(Runs(deployment.home.folder).names()) + 1:03d}"
-    plan = deployment.write_plan(**PRIVACY | keys)
-    watching = deployment.in_background("run", str(plan), "--deadline", f"{DEADLINE:g}")
-    try:
-        wait_until(lambda: (deployment.run_folder(name) / "run.json").exists())
-        yield name
-        wait_until(lambda: deployment.state(name)[0] in ("finished", "failed"), 240)
-        assert deployment.state(name)[0] == ends, deployment.state(name)
-        # It gives up where the SuperLink was away, and the run goes on without it.
-        watching.wait(60)
-    finally:
-        end(watching)
-
-
-def end(process: "subprocess.Popen[bytes]") -> None:
-    process.kill()
-    process.wait()
-
-
-def entries(folder: Path, kind: str, run: str) -> list[dict[str, Any]]:
-    """Bodies of a ledger's lines of one kind about one run."""
-    lines = map(json.loads, (folder / "ledger.jsonl").read_text().splitlines())
-    return [e["body"] for e in lines if e["kind"] == kind and e["body"].get("run") == run]
-
-
-def of_run(deployment: Deployment, name: str, kind: str) -> list[dict[str, Any]]:
-    run = (deployment.run_folder(name) / "run.json").read_text().strip()
-    return entries(deployment.home.folder, kind, run)
-
-
-def survivors(deployment: Deployment, name: str) -> list[str]:
-    """Of the last round that was certified."""
-    found: list[str] = of_run(deployment, name, "certificate")[-1]["survivors"]
-    return found
-
-
-def check_sums(deployment: Deployment, name: str, *, away: str | None = None) -> None:
-    """The sums are the exact ones, and every ledger verifies; one site was away at the end."""
-    sums = load_file(deployment.run_folder(name) / "rounds" / "00.safetensors")["sum"]
-    assert sums.any()
-    certified = {c["context"]: c["survivors"] for c in of_run(deployment, name, "certificate")}
-    (opened,) = [body["context"] for body in of_run(deployment, name, "sum") if body["round"] == 0]
-    np.testing.assert_array_equal(sums, exact(deployment, name, certified[opened]))
-    check_ledgers(deployment, away=away)
-
-
-def check_ledgers(deployment: Deployment, *, away: str | None = None) -> None:
-    folders = [deployment.home.folder, *map(deployment.site, deployment.cohort)]
-    trust = str(deployment.home.folder / "federation.json")
-    out = io.StringIO()
-    with redirect_stdout(out):
-        commandline.main(["audit", *map(str, folders), "--trust", trust, "--json"])
-    found = [f for f in json.loads(out.getvalue())["findings"] if f["severity"] != "note"]
-    # Nobody holds a head that covers the last line of a site that was away when the run ended.
-    expected = None if away is None else str(deployment.site(away) / "ledger.jsonl")
-    allowed = ("audit/unanchored", "unverifiable", expected)
-    assert {(f["code"], f["severity"], f["ledger"]) for f in found} <= {allowed}, found
-
-
-def exact(deployment: Deployment, run: str, sites: list[str]) -> npt.NDArray[np.int64]:
-    """The first round's sum over these sites, from copies of their folders, in the clear."""
-    plan = Plan.from_bytes((deployment.run_folder(run) / "plan.json").read_bytes())
-    spec = plan.specs()[0]
-    total = np.zeros(spec.size, np.int64)
-    for name in sites:
-        with Site.open(deployment.folder / "twin" / "sites" / name) as site:
-            model = model_from_settings(plan.model.name, plan.model.settings, site.catalogue)
-            sums = model.contribute(0, {}, site.interactions, spec.blocks)
-        for block, place in spec.slices():
-            total[place] += sums[block.name]
-    return total
-
-
-def kill_app(deployment: Deployment, name: str) -> None:
-    pid = deployment.app_pid(name)
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
-
-
-def status_of(deployment: Deployment, name: str) -> dict[str, Any]:
-    (found,) = [run for run in deployment.say("status")[1]["runs"] if run["run"] == name]
-    assert isinstance(found, dict)
-    return found
+@pytest.fixture
+def deployment(five: Deployment) -> Deployment:
+    return five
 
 
 def each_step(quick: str) -> list[Any]:
@@ -149,6 +61,16 @@ def test_a_killed_agent_is_dropped_and_the_others_finish(deployment: Deployment,
     assert status_of(deployment, name)["aborts"] == []
     check_sums(deployment, name, away=site)
     deployment.start_agent(site)
+
+
+def test_six_rounds_with_random_faults(deployment: Deployment) -> None:
+    """The soak of `test_soak`, shortened."""
+    soak = Soak(deployment, np.random.default_rng(11))
+    name = soak.run(4, faults=3)
+    assert soak.done.total() >= 2, soak.done
+    check_exact(deployment, name)
+    check_charged(deployment, name)
+    soak.finish()
 
 
 @pytest.mark.slow
@@ -239,6 +161,10 @@ def test_a_killed_coordinator_goes_on_when_it_is_started_again(deployment: Deplo
         deployment.wait_for_step(name, "masked")
         end(deployment.coordinator)
         deployment.start_coordinator()
+        wait_until(lambda: connected(deployment.home) is not None)
+        answers = time.monotonic()
+        wait_until(lambda: len(flower_runs(deployment.run_folder(name))) == 2)
+        assert time.monotonic() - answers < 30  # Flower's own lease on an app lasts a minute
     check_sums(deployment, name)
 
 
@@ -289,7 +215,4 @@ def test_a_site_restored_from_an_old_backup_halts_and_the_others_finish(
     assert survivors(deployment, name) == [other for other in deployment.cohort if other != site]
     assert "site/old-backup" in deployment.log(site)
     put(newest, deployment.folder / "halted")  # the remedy: the newest folder, where there is one
-    with started(deployment) as name:
-        pass
-    assert survivors(deployment, name) == list(deployment.cohort)
-    check_sums(deployment, name)
+    check_everybody(deployment)

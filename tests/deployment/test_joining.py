@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,17 +20,10 @@ from recommons.client.site import Site
 from recommons.common.commandline import main
 from recommons.server.control import connected
 from recommons.server.home import CoordinatorHome
-from tests.deployment.conftest import free_port
+from recommons.simulations.loopback import free_port, wait_until
 
 PASSPHRASE = "correct horse"  # noqa: S105 - a test's
 COMMAND = [sys.executable, "-m", "recommons.common.commandline"]
-
-
-def wait_for(true: Callable[[], object], seconds: float = 120.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come to that in time"
-        time.sleep(0.2)
 
 
 @dataclass
@@ -109,14 +102,14 @@ def test_three_commands_and_one_message_from_nothing_to_a_joined_site(desk: Desk
             text=True,
         )
         desk.processes.append(inviting)
-    wait_for(lambda: "waiting for plum" in told())
+    wait_until(lambda: "waiting for plum" in told())
     message = re.findall(r"^rcm1-\S+$", told(), re.MULTILINE)[0]
     with (desk.folder / "join.log").open("w") as log:
         joining = desk.start("site", "join", message, "--users", "1200", "--yes", log=log)  # 3
-    wait_for(lambda: "fingerprint" in told())
+    wait_until(lambda: "fingerprint" in told())
     fingerprint = re.findall(r"fingerprint ([0-9a-f ]{49})", told())[0]
     shown = (desk.folder / "join.log").read_text
-    wait_for(lambda: fingerprint in shown())  # the operator compares the two
+    wait_until(lambda: fingerprint in shown())  # the operator compares the two
     assert inviting.stdin is not None
     inviting.stdin.write("y\n")
     inviting.stdin.close()
@@ -171,11 +164,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         with (desk.folder / "coordinator.log").open("w") as log:
             desk.start("coordinator", "start", "fruit", log=log)
         home = CoordinatorHome.open(desk.home)
-        wait_for(lambda: listening(home.settings.enrolment_port))
+        wait_until(lambda: listening(home.settings.enrolment_port))
         for site in ("apple", "banana"):
             desk.let_in(site)
             desk.agent(site)
-        wait_for(lambda: connected(home) == frozenset({"apple", "banana"}))
+        wait_until(lambda: connected(home) == frozenset({"apple", "banana"}))
         yield desk
     finally:
         desk.end()
@@ -186,8 +179,8 @@ def test_a_site_joins_while_the_others_stay_connected_and_hear_of_it(running: Ru
     running.agent("cherry")
     home = CoordinatorHome.open(running.home)
     everybody = frozenset({"apple", "banana", "cherry"})
-    wait_for(lambda: connected(home) == everybody)
-    wait_for(lambda: 3 in [e["epoch"] for e in running.events("apple", "epoch arrived")], 90)
+    wait_until(lambda: connected(home) == everybody)
+    wait_until(lambda: 3 in [e["epoch"] for e in running.events("apple", "epoch arrived")], 90)
     assert len(running.events("apple", "connected")) == 1
     assert len(running.events("banana", "line lost")) == 0
     apple = str(running.folder / "apple")
@@ -199,7 +192,7 @@ def test_a_join_that_is_killed_goes_on_with_the_same_command(running: Running) -
     token = running.invite("date")
     with (running.folder / "date-join.log").open("w") as log:
         joining = running.start("site", "join", token, "--users", "9", "--yes", log=log)
-    wait_for(lambda: "applied" in (running.folder / "date-join.log").read_text())
+    wait_until(lambda: "applied" in (running.folder / "date-join.log").read_text())
     joining.send_signal(signal.SIGKILL)
     joining.wait()
     running.run("federation", "approve", "date", "--home", "fruit", "--yes")
@@ -211,7 +204,7 @@ def test_the_servers_certificate_is_renewed_under_the_running_gateway(running: R
     before = len(running.events("banana", "connected"))
     running.run("federation", "rotate", "certificate", "--home", "fruit")
     log = running.home / "superlink" / "gateway.log"
-    wait_for(lambda: "took up a renewed certificate" in log.read_text())
+    wait_until(lambda: "took up a renewed certificate" in log.read_text())
     assert main(["site", "check", str(running.folder / "banana")]) == 0
     assert len(running.events("banana", "connected")) == before
 
@@ -219,10 +212,10 @@ def test_the_servers_certificate_is_renewed_under_the_running_gateway(running: R
 def test_a_revoked_site_is_turned_away_at_once_and_the_others_go_on(running: Running) -> None:
     start = time.monotonic()
     running.run("federation", "revoke", "banana", "--home", "fruit", "--yes")
-    wait_for(lambda: "agent/turned-away" in running.log("banana"), 30)
+    wait_until(lambda: "agent/turned-away" in running.log("banana"), 30)
     assert time.monotonic() - start < 30
     assert len(running.events("apple", "connected")) == 1
     told = json.loads(running.run("federation", "status", "--home", "fruit", "--json"))
     assert "banana" not in {member["site"] for member in told["members"]}
     home = CoordinatorHome.open(running.home)
-    wait_for(lambda: "banana" not in (connected(home) or {"banana"}), 60)
+    wait_until(lambda: "banana" not in (connected(home) or {"banana"}), 60)

@@ -1,3 +1,4 @@
+import errno
 import signal
 import subprocess
 import sys
@@ -6,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from recommons.common.errors import RecommonsError
-from recommons.server.attendance import attended, is_attended, killed_in, last_end
+from recommons.server import attendance
+from recommons.server.attendance import attended, is_attended, last_end, left_in
 
 PROGRAM = """
 import sys, time
@@ -21,21 +23,49 @@ with attended(Path(sys.argv[1]), 7):
 def test_a_process_that_was_killed_is_told_from_one_that_lives_and_one_that_left(
     tmp_path: Path,
 ) -> None:
-    assert killed_in(tmp_path) is None
+    assert left_in(tmp_path) is None
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(tmp_path)], stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"here\n"
         assert is_attended(tmp_path)
-        assert killed_in(tmp_path) is None
+        assert left_in(tmp_path) is None
         with pytest.raises(RecommonsError, match="another process") as found, attended(tmp_path, 8):
             pass
         assert found.value.code == "run/ledger-busy"
         process.send_signal(signal.SIGKILL)
-    assert (killed_in(tmp_path), last_end(tmp_path)) == (7, None)
+    assert (left_in(tmp_path), last_end(tmp_path)) == (7, None)
     with attended(tmp_path, 8):
-        assert killed_in(tmp_path) is None
+        assert left_in(tmp_path) is None
     end = last_end(tmp_path)
     assert end is not None
-    assert (end.code, killed_in(tmp_path)) == (None, None)
+    # It has said how it ended; whether Flower has heard of it is another matter.
+    assert (end.code, left_in(tmp_path)) == (None, 8)
+
+
+def test_a_process_that_ends_for_want_of_room_says_so_on_the_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_path: Path, _fields: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fill_up() -> None:
+        with attended(tmp_path, 9):
+            monkeypatch.setattr(attendance, "_replace", full)
+            full(tmp_path, {})
+
+    with pytest.raises(RecommonsError) as found:
+        fill_up()
+    assert found.value.code == "coordinator/disk"
+    end = last_end(tmp_path)
+    assert end is not None
+    assert (end.code, left_in(tmp_path)) == ("coordinator/disk", 9)
+
+
+def test_another_error_of_the_operating_system_stays_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError), attended(tmp_path, 9):
+        raise PermissionError(errno.EACCES, "Permission denied")
+    end = last_end(tmp_path)
+    assert end is not None
+    assert end.code == "run/fault"

@@ -17,11 +17,11 @@ from recommons.common.models.interface import PublicFigures
 from recommons.common.models.registry import build_model
 from recommons.common.privacy.ledger import Entry, Head, split_lines, verify_chain
 from recommons.server.folder import CoordinatorFolder
-from recommons.server.planning import Wish, make_plan, specs_for
+from recommons.server.planning import Wish
 from recommons.server.progress import RoundProgress
 from recommons.server.training import TrainingResult, Watch, train
 from recommons.server.transport import Line
-from recommons.simulations.founding import found_federation, simulated_policy
+from recommons.simulations.founding import found_federation
 from recommons.simulations.inprocess import InProcessGrid, Outage
 
 SITES = ("site-0", "site-1", "site-2", "site-3")
@@ -49,14 +49,13 @@ class Federation:
         model = build_model("als", dataset.catalogue, figures, dim=2, seed=0)
         if rounds == 1:
             model = build_model("ease", dataset.catalogue, figures)
-        specs = specs_for(model, declared, wish)
         found_federation(
             folder,
             dataset,
             {site: np.arange(k, 88, 4) for k, site in enumerate(SITES)},
             declared,
-            lambda roster: make_plan(model, dataset.catalogue, roster, declared, wish, specs),
-            simulated_policy(wish),
+            model,
+            wish,
         )
         return cls(folder)
 

@@ -33,6 +33,15 @@ def test_a_round_is_timed_from_its_first_message_to_its_sum_and_the_first_left_o
     assert _table(Case(), [figures]).row_count == 3 + len(STEPS) + 3
 
 
+def test_the_sides_stand_beside_each_other_with_their_ratio() -> None:
+    ours = _figures("recommons", [*events(1, 0.0, 1.0), *events(2, 9.0, 0.5)])
+    stock = _figures("stock", [*events(1, 0.0, 9.0), *events(2, 60.0, 8.0)])
+    table = _table(Case(), [ours, stock])
+    cells = [list(column.cells) for column in table.columns]
+    row = cells[0].index("times as long")
+    assert [column[row] for column in cells[1:]] == ["1.0", "16.0"]
+
+
 def test_a_round_that_was_repeated_or_not_finished_is_no_measurement() -> None:
     whole = events(1, 0.0, 1.0)
     for rest in (events(2, 9.0, 1.0, attempt=2), events(2, 9.0, 1.0)[:-1], []):

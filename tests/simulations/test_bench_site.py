@@ -26,4 +26,6 @@ def test_every_event_is_read_and_every_round_is_taken_part_in(
     assert {f"round {k}: masked" for k in range(3)} <= steps
     assert "round 2: reveal" in steps
     assert found["peak_bytes"] > 1e8
+    copy = 16 * 300 + 8 * 301 + 4 * found["pairs"]  # keys, where rows begin, items
+    assert copy < found["site_disk_bytes"] < found["most_disk_bytes"]
     assert list(tmp_path.iterdir()) == [], "the generated data are removed"

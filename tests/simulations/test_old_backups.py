@@ -223,7 +223,7 @@ def test_an_open_attempts_secrets_are_erased_when_the_site_halts(federation: Fed
 
 
 def test_nobody_else_can_halt_a_site(federation: Federation) -> None:
-    """A head under another's signature, or of another federation, is refused and no more."""
+    """At a head under another's signature, or of another federation, it declines and no more."""
     federation.run()
     stranger = SigningIdentity(secrets.token_bytes(32))
     real = RunJournal(federation.coordinator).held[TARGET]
@@ -234,7 +234,7 @@ def test_nobody_else_can_halt_a_site(federation: Federation) -> None:
     )
     with Site.open(federation.of(TARGET)) as site:
         for head in (forged, later, elsewhere):
-            assert show(site, head) == "ledger/head"
+            assert show(site, head) == "site/earlier-ledger"
         with pytest.raises(RecommonsError) as found:  # it is not halted: this is another refusal
             answer(site, Envelope(run_id=bytes(16), exchange="sign"), b"")
         assert found.value.code == "site/not-joined"

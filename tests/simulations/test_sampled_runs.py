@@ -19,10 +19,10 @@ from recommons.common.models.interface import PublicFigures
 from recommons.common.models.registry import build_model
 from recommons.common.plan import Plan
 from recommons.server.folder import CoordinatorFolder
-from recommons.server.planning import Wish, make_plan, specs_for
+from recommons.server.planning import Wish
 from recommons.server.progress import RoundProgress
 from recommons.server.training import TrainingResult
-from recommons.simulations.founding import found_federation, simulated_policy
+from recommons.simulations.founding import found_federation
 from recommons.simulations.training_run import run_in_process
 
 SITES = ("site-0", "site-1", "site-2")
@@ -39,14 +39,13 @@ def found(folder: Path, data: Path, *, rate: float = 0.5, epsilon: float = 8.0) 
     )
     settings = {"steps": STEPS, "rate": rate, "warm": "content", "features": 4, "clip": 1.0}
     model = build_model("two-tower", dataset.catalogue, figures, dim=3, settings=settings)
-    specs = specs_for(model, declared, wish)
     found_federation(
         folder,
         dataset,
         {site: np.arange(k, 90, 3) for k, site in enumerate(SITES)},
         declared,
-        lambda roster: make_plan(model, dataset.catalogue, roster, declared, wish, specs),
-        simulated_policy(wish),
+        model,
+        wish,
     )
     return folder
 

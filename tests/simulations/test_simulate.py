@@ -311,7 +311,7 @@ def test_options_win_over_the_plan_file(tmp_path: Path) -> None:
     plan.write_bytes(b"sites = \xff")
     with pytest.raises(InvalidInput, match="not TOML"):
         SimulationSettings.load(plan, {})
-    with pytest.raises(InvalidInput, match="readable TOML"):
+    with pytest.raises(InvalidInput, match="cannot be read; required: a TOML file"):
         SimulationSettings.load(tmp_path / "absent.toml", {})
 
 

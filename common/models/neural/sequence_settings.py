@@ -8,14 +8,20 @@ from typing import Any, Self
 from pydantic import with_config
 
 from recommons.common.checks import require
+from recommons.common.models.als import AlsSettings
 from recommons.common.models.interface import PublicFigures
 from recommons.common.models.neural.settings import TwoTowerSettings
-from recommons.common.models.options import STRICT
+from recommons.common.models.options import STRICT, options_to_json
 
 __all__ = ["SequenceSettings"]
 
 DIM, LAST = 128, 50
-RATE, STEPS = 0.05, 10
+UNNOISED_DIM = 256
+"""Length of vectors, and rank of the `als` they start from, where no noise is spread over it."""
+
+RATE, STEPS, LEARNING_RATE = 0.05, 10, 1e-3
+
+UNNOISED_DECAY = 0.7
 
 
 @with_config(STRICT)
@@ -58,14 +64,19 @@ class SequenceSettings(TwoTowerSettings):
     ) -> Self:
         """The plan's defaults; see `TwoTowerSettings.choose`.
 
-        With privacy the items' tables stay what the warm start made them: noise in each of their
-        coordinates would cost more than some dozen steps can teach (`docs/neural-models.md`).
+        The items' tables stay what the warm start made them: noise in each of their coordinates
+        would cost more than some dozen steps can teach (`docs/neural-models.md`).
         """
-        defaults: dict[str, Any] = {"rate": RATE, "steps": STEPS}
-        if math.isfinite(figures.epsilon):
-            defaults["trained"] = "fusion"
-        last = (given or {}).get("most_items", LAST)
-        defaults["most_targets"] = last
+        asked = dict(given or {})
+        defaults: dict[str, Any] = {"rate": RATE, "steps": STEPS, "learning_rate": LEARNING_RATE}
+        defaults["trained"] = "fusion"
+        length = DIM
+        if math.isinf(figures.epsilon):
+            length, defaults["decay"] = UNNOISED_DIM, UNNOISED_DECAY
+            if asked.get("warm", "als") == "als":
+                als = AlsSettings.choose(figures, dim=UNNOISED_DIM, seed=seed)
+                defaults["als"] = options_to_json(als)
+        defaults["most_targets"] = asked.get("most_items", LAST)
         return super().choose(
-            figures, dim=DIM if dim is None else dim, seed=seed, given=defaults | dict(given or {})
+            figures, dim=length if dim is None else dim, seed=seed, given=defaults | asked
         )

@@ -23,9 +23,13 @@ Trained = Literal["all", "fusion"]
 LARGEST_FULL_SOFTMAX = 12_000
 """Largest catalogue whose softmax is taken in full by default."""
 
-DEFAULT_DIM, FUSION_HIDDEN, NEGATIVES = 64, 64, 512
-RATE, STEPS = 0.2, 20
-WARM_SHARE = 0.9
+FUSION_HIDDEN, NEGATIVES = 64, 512
+RATE = 0.2
+UNNOISED_DIM, UNNOISED_STEPS, UNNOISED_RATE = 64, 20, 1e-3
+NOISED_DIM, NOISED_STEPS, NOISED_RATE = 128, 8, 3e-3
+"""With noise the tables stay what the warm start made them (`trained`): their length is free."""
+
+WARM_SHARE = 0.97
 """The warm start's part of μ² where it is all of `als`."""
 
 COUNTS_SHARE = 0.1
@@ -136,6 +140,10 @@ class TwoTowerSettings:
     ) -> Self:
         """The plan's defaults: functions of public figures, and of what is asked for.
 
+        With noise, and a start from `als`, the items' tables stay what the start made them: noise
+        in each of their coordinates costs more than a few dozen steps can teach some thousands of
+        users' model (`docs/neural-models.md`).
+
         Args:
             figures: The public figures.
             dim: d, in place of the default.
@@ -153,14 +161,18 @@ class TwoTowerSettings:
         rate = asked.get("rate", RATE)
         warm = asked.get("warm", "als")
         als = AlsSettings.choose(figures, seed=seed)
-        length = DEFAULT_DIM if dim is None else dim
+        kept = private and warm == "als"
+        default = NOISED_DIM if kept else UNNOISED_DIM
+        length = default if dim is None else dim
         chosen: dict[str, Any] = {
             "dim": min(length, max(figures.n_items - 1, 1)),
             "loss": loss,
             "negatives": 0 if loss == "full-softmax" else min(NEGATIVES, figures.n_items),
             "fusion_hidden": FUSION_HIDDEN if deep else 0,
             "warm_share": (WARM_SHARE if warm == "als" else COUNTS_SHARE) if private else 0.5,
-            "steps": STEPS,
+            "steps": NOISED_STEPS if kept else UNNOISED_STEPS,
+            "learning_rate": NOISED_RATE if kept else UNNOISED_RATE,
+            "trained": "fusion" if kept and not asked.get("update_items") else "all",
             "rate": rate,
             "users": figures.total_users,
             "seed": seed,

@@ -4,12 +4,8 @@ Both are functions of public features and of noisy sums: free of privacy beyond 
 
 * ``content``: in_i = A f_i and out_i = A f_i with A = √8·I, so that scores begin as eight times the
   likeness of an item to the mean of the history; biases are ln of the noised popularity.
-* ``als``: the model that `als` would release scores x·W with EASE's weights W. Of all matrices of
-  rank d, W V Vᵀ with V the leading eigenvectors of Wᵀ Ĝ W is nearest to W as users see it, in
-  E‖x W − x Ŵ‖² over users of Gram matrix Ĝ (reduced-rank regression: Izenman 1975); with
-  W = I − Q D⁻¹, D = diag Q, Q = Ĝ⁻¹, that matrix is Ĝ − 2 D⁻¹ + D⁻¹ Q D⁻¹. in = W V S and
-  out = 80·V S⁻¹, with the diagonal S giving h_k a root mean square of .5·√(ρ_k/ρ_1) over users,
-  ρ_k what it is by V alone, so that tanh is nearly straight; biases are .4·ln of the noised
+* ``als``: the model that `als` would release scores x·W with EASE's weights W; the towers begin as
+  the matrix of rank d nearest to W as users see it (`ease_weights`); biases are .4·ln of the noised
   popularity.
 
 The constants were chosen on validation users of MovieLens 1M (`simulations/benchmarks/neural.py`).
@@ -19,10 +15,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 import scipy.sparse.linalg as sla
 
 from recommons.common.models.interface import ModelRelease
+from recommons.common.models.neural.ease_weights import EaseWeights, tower_tables
 from recommons.common.models.neural.rounding import (
     MOST_BIAS,
     MOST_LAYER,
@@ -37,10 +33,7 @@ __all__ = ["bounded", "content_tables", "parameter_shapes", "weight_tables"]
 Floats = npt.NDArray[np.float64]
 
 _CONTENT_SCALE = 8.0
-_WEIGHTS_SCALE = 80.0
 _WEIGHTS_POPULARITY = 0.4
-_STRAIGHT = 0.5
-_LEAST_SQUARE = 1e-8
 _INSIDE = 1 - 1e-7
 
 TABLES = ("user.table.weight", "out.weight", "table.weight")
@@ -96,11 +89,9 @@ def weight_tables(
     start = _blank(shape, candidates=candidates, seed=seed)
     _set_bias(start, _WEIGHTS_POPULARITY, np.asarray(release.arrays["counts"], np.float64))
     left, right, squares = _leading(release, shape.dim)
-    spread = np.sqrt(np.maximum(squares, squares[0] * _LEAST_SQUARE))
-    scale = _STRAIGHT * np.sqrt(spread / spread[0]) / spread
-    rank = len(scale)
-    start["user.table.weight"][:, :rank] = left * scale
-    vectors = _WEIGHTS_SCALE * right / scale
+    inputs, vectors = tower_tables(left, right, squares)
+    rank = inputs.shape[1]
+    start["user.table.weight"][:, :rank] = inputs
     start["table.weight" if candidates else "out.weight"][:, :rank] = vectors
     return bounded(start)
 
@@ -148,32 +139,16 @@ def _leading(release: ModelRelease, rank: int) -> tuple[Floats, Floats, Floats]:
     Where the catalogue is too large for Ĝ itself, its diagonal takes its place.
     """
     model = GlobalModel(release=release)
-    inverse, users = model.inverse, float(release.settings["users"])
-    diagonal = np.asarray(inverse.diagonal, np.float64)
-    items = len(diagonal)
-
-    def product(vector: Floats) -> Floats:
-        row = sp.csr_array(np.asarray(vector, np.float32).reshape(1, -1))
-        return np.asarray(inverse.product(row), np.float64).ravel()
-
-    def weights(vector: Floats) -> Floats:
-        return np.asarray(vector - product(vector / diagonal))
-
+    users, items = float(release.settings["users"]), model.n_items
     if model.dense:
-        gram = np.asarray(model.source().dense(), np.float32)
-
-        def metric(vector: Floats) -> Floats:
-            vector = np.ravel(vector)
-            seen = np.asarray(gram @ vector.astype(np.float32), np.float64)
-            return np.asarray(seen - 2 * vector / diagonal + product(vector / diagonal) / diagonal)
-
+        gram: npt.NDArray[np.floating] = np.asarray(model.source().dense(), np.float32)
     else:
         counts = np.maximum(np.asarray(release.arrays["counts"], np.float64), 1.0)
-        expected = counts * (users / counts.sum())
+        gram = counts * (users / counts.sum())
+    ease = EaseWeights(inverse=model.inverse, gram=gram)
 
-        def metric(vector: Floats) -> Floats:
-            seen = expected * weights(np.ravel(vector))
-            return np.asarray(seen - product(seen) / diagonal)
+    def metric(vector: Floats) -> Floats:
+        return ease.metric(np.ravel(vector)[:, None]).ravel()
 
     start = np.random.default_rng(0).standard_normal(items)
     operator = sla.LinearOperator((items, items), matvec=metric, dtype=np.float64)
@@ -181,5 +156,4 @@ def _leading(release: ModelRelease, rank: int) -> tuple[Floats, Floats, Floats]:
     order = np.argsort(-values)
     right = right[:, order]
     right = right * np.sign(right[np.abs(right).argmax(axis=0), np.arange(len(order))])
-    left = np.stack([weights(column) for column in right.T], axis=1)
-    return left, right, np.maximum(values[order], 0.0) / users
+    return ease.weights(right), right, np.maximum(values[order], 0.0) / users

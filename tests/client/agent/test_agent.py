@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from flwr.clientapp import ClientApp
 
 from recommons.client.agent.agent import Agent
 from recommons.client.agent.connection import Connection
-from recommons.client.agent.credentials import read_node_key, tls_context
+from recommons.client.agent.credentials import read_node_key, signing_request, tls_context
 from recommons.client.agent.link import FleetLink, LinkError
 from recommons.client.agent.logs import JsonLines
 from recommons.client.agent.pace import Backoff, Pace
@@ -23,6 +23,7 @@ from recommons.client.commands import site as site_commands
 from recommons.common.bundle import BUNDLE_FILES, BUNDLE_HASH
 from recommons.common.errors import InvalidInput
 from recommons.server.authority import Authority
+from recommons.simulations.loopback import wait_until
 from tests.client.agent.conftest import NODE, Stage
 
 USER = "user-1234"
@@ -198,6 +199,29 @@ def test_another_authoritys_coordinator_is_not_believed(stage: Stage) -> None:
         opened.activate(10.0)
     opened.close()
     assert lost.value.code == "agent/tls"
+    assert not stage.coordinator.asked
+
+
+@pytest.mark.parametrize(
+    ("days", "own", "reason"),
+    [(-3000, True, "ended on"), (0, False, "not of the authority"), (3000, True, "begins on")],
+)
+def test_a_bad_certificate_of_its_own_is_named_by_the_agent(
+    stage: Stage, caplog: pytest.LogCaptureFixture, days: int, own: bool, reason: str
+) -> None:
+    now = datetime.now(UTC)
+    authority = stage.authority if own else Authority.create("fruit", now=now)
+    request = signing_request(read_node_key(stage.folder), "plum")
+    then = now + timedelta(days=days)
+    made = authority.issue_site("fruit", "plum", request, now=then)
+    (stage.folder / "node.pem").write_bytes(made)
+    app, _ = echo()
+    with caplog.at_level(logging.INFO), running(stage, app):
+        wait_until(lambda: "line lost" in caplog.messages)
+    (lost, *_) = [r for r in caplog.records if r.getMessage() == "line lost"]
+    fields = getattr(lost, "fields", {})
+    assert fields["code"] == "agent/tls"
+    assert reason in fields["reason"]
     assert not stage.coordinator.asked
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from recommons.common.heads import Place
 from recommons.common.wire import Exchange, Outcome
+from recommons.simulations.attacks.notary import Notary
 from tests.client.seat import OWN, RUN, SITES, STATE, Seat
 
 Kills = list[dict[str, Any]]
@@ -97,6 +99,37 @@ def test_no_other_step_loses_a_reservation(
     for kill in kills(exchange, body):
         assert kill["before"]["users"] == kill["after"]["users"] == USERS
         assert len(kill["reply"]) == 64, kill["reply"]
+
+
+@pytest.mark.parametrize("exchange", ["sign", "reveal"])
+def test_once_the_vector_left_it_stays_charged_whatever_happens(
+    seat: Seat, kills: Callable[[Exchange, bytes], Kills], exchange: Exchange
+) -> None:
+    seat.join()
+    body = message_after_masked(seat, exchange)
+    found = kills(exchange, body)
+    for kill in found:
+        for state in (kill["before"], kill["after"]):
+            assert (state["users"], state["attempts"], state["committed"]) == (USERS, USERS, 1)
+        assert len(kill["reply"]) == 64, kill["reply"]
+        assert kill["after"]["kinds"].get("released", 0) == (exchange == "reveal")
+    assert len({kill["reply"] for kill in found}) == 1  # and the site says the same again
+
+
+def message_after_masked(seat: Seat, exchange: Exchange) -> bytes:
+    """What comes to the site in a later step of an attempt that all others played honestly."""
+    protocol, notary = seat.to_masked(), Notary(found=seat.found)
+    place = Place(run=RUN.hex(), round=0, attempt=0)
+    for site in protocol.expected:
+        reply = seat.ask(site, "masked", protocol.message_for(site))
+        protocol.receive(site, notary.take(place, site, reply))
+    protocol.close_masked()
+    if exchange == "sign":
+        return protocol.message_for(OWN)
+    for site in protocol.expected:
+        protocol.receive(site, seat.ask(site, "sign", protocol.message_for(site)))
+    protocol.close_signatures()
+    return notary.with_receipt(place, protocol.message_for(OWN))
 
 
 def keys_for_the_site(seat: Seat) -> bytes:

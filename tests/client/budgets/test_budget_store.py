@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
 
-from recommons.client.budgets.groups import ACTIVE
+from recommons.client.budgets.groups import ACTIVE, FORGOTTEN, OPTED_OUT
 from recommons.client.budgets.keys import KeyedHash, keys_of
-from recommons.client.budgets.rules import Charge, counted, fits, leaves_out
+from recommons.client.budgets.rules import Charge, counted, fits, leaves_out, spent_epsilon
 from recommons.client.budgets.store import BudgetStore
 from recommons.client.records.store import SiteStore
 from recommons.common.policy import BudgetPolicy
@@ -147,3 +147,75 @@ def test_who_is_left_out_follows_from_plans_alone() -> None:
     assert leaves_out(b"b", {r: counting[r] for r in (b"a", b"b")}, rules)
     assert not leaves_out(b"c", counting, rules)  # those of a and those of b have room for c
     assert fits(counting, counting, BudgetPolicy(epsilon="unlimited"))
+
+
+@pytest.mark.parametrize(("part", "held"), [(1.0, True), (1 - 1e-10, True), (1 - 1e-6, False)])
+def test_a_cap_has_no_more_to_spare_than_floats_need(part: float, held: bool) -> None:
+    """Of ε a millionth too much is too much; what another order of adding up does is not."""
+    counting = counted([charge(b"a", 0, mu_squared=1.5)], BudgetPolicy(), 0)
+    spent = spent_epsilon([b"a"], counting, BudgetPolicy(delta=1e-5))
+    rules = BudgetPolicy(epsilon=spent * part, delta=1e-5)
+    assert fits([b"a"], counting, rules) is held
+    assert leaves_out(b"a", counting, rules) is False  # nobody was there before
+
+
+@st.composite
+def happenings(draw: st.DrawFn) -> list[tuple[str, set[int], str]]:
+    """Runs that are joined with some users in the data; users who leave and come back."""
+    join = st.tuples(st.just("join"), st.sets(st.integers(0, 5)), st.just(""))
+    change = st.tuples(
+        st.just("standing"),
+        st.sets(st.integers(0, 5), min_size=1, max_size=2),
+        st.sampled_from([ACTIVE, ACTIVE, OPTED_OUT, FORGOTTEN]),
+    )
+    return draw(st.lists(st.one_of(join, change), min_size=2, max_size=9))
+
+
+@settings(max_examples=60)
+@given(happenings())
+def test_who_leaves_is_charged_no_more_and_keeps_what_was_charged(
+    tmp_path_factory: pytest.TempPathFactory, happened: list[tuple[str, set[int], str]]
+) -> None:
+    store = SiteStore(tmp_path_factory.mktemp("store") / "site.db")
+    runs: dict[int, list[bytes]] = {user: [] for user in range(6)}
+    standing: dict[int, str] = {}
+    for number, (what, who, to) in enumerate(happened):
+        with store.transaction() as transaction:
+            before = store.budgets.generation(transaction)
+            if what == "join":
+                join(store.budgets, transaction, bytes([number]), users(sorted(who)))
+                for user in who:
+                    if standing.setdefault(user, ACTIVE) == ACTIVE:
+                        runs[user].append(bytes([number]))
+            else:
+                hashed = KeyedHash(store.budgets.secret(transaction))
+                for user in who:
+                    key = hashed(f"user-{user:05d}")
+                    told = store.budgets.set_standing(transaction, key, to)
+                    assert told == standing.get(user)
+                    moved = store.budgets.generation(transaction) > before
+                    assert moved or to == told  # a vector that is being made is made again
+                    standing[user] = to
+    with store.transaction() as transaction:
+        groups = {group.id: group for group in store.budgets.groups(transaction)}
+        hashed = KeyedHash(store.budgets.secret(transaction))
+        for user, expected in runs.items():
+            number_ = store.budgets.group_of(transaction, hashed(f"user-{user:05d}"))
+            assert (number_ is None) == (user not in standing)
+            if number_ is not None:
+                group = groups[number_]
+                assert (group.runs, group.standing) == (tuple(expected), standing[user])
+
+
+def test_what_happens_in_one_run_is_noted_at_that_run_alone(tmp_path: Path) -> None:
+    store = SiteStore(tmp_path / "site.db")
+    with store.transaction() as transaction:
+        budgets = store.budgets
+        for run in (b"first", b"second"):
+            budgets.add_charge(transaction, run_id=run, spending=SPENDING, now=5)
+        budgets.touch(transaction, b"second", 9)
+        budgets.close(transaction, b"first")
+        budgets.note_heads(transaction, b"second", took_part=3, left_out=1)
+        found = [(c.run, c.joined, c.active, c.open) for c in budgets.charges(transaction)]
+        assert found == [(b"first", 5, 5, False), (b"second", 5, 9, True)]
+        assert budgets.head_counts(transaction) == {b"first": (0, 0), b"second": (3, 1)}

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from recommons.client.budgets.groups import ACTIVE, FORGOTTEN, OPTED_OUT
 from recommons.client.budgets.keys import KeyedHash
 from recommons.client.budgets.rules import counted, spent_epsilon
+from recommons.client.site import Site
 from recommons.common.data.interactions import Interactions
 from recommons.common.models.als import AlsModel
 from recommons.common.policy import ATTEMPT_LIFE_SECONDS
@@ -349,6 +351,26 @@ def test_data_that_cannot_be_read_refuse_a_plan_without_a_word_on_them(seat: Sea
     (seat.found.sites[OWN] / "events.parquet").write_bytes(b"not parquet")
     assert seat.refused(OWN, "join", seat.announcement()) == "site/data"
     assert seat.ledger()[-1][1]["reason"] == "this site's data cannot be read"
+
+
+def test_a_row_that_cannot_be_read_refuses_no_plan_and_moves_nobody(seat: Seat) -> None:
+    file = seat.found.sites[OWN] / "events.parquet"
+    before = seat.found.sites[OWN]
+    rows = pl.read_parquet(file)
+    with Site.open(before) as site:
+        own = site.own_users()
+    bad = rows[:1].with_columns(
+        pl.lit("somebody").alias("user_id"), item_id=pl.lit(None, pl.String)
+    )
+    pl.concat([bad, rows]).write_parquet(file)
+    seat.join()
+    assert heads(seat, RUN) == (6, 0)
+    with Site.open(before) as site:
+        again = site.own_users()
+    assert again.manifest.bad == {"item_id: the cell is empty": 1}
+    assert (again.keys == own.keys).all()
+    assert (again.interactions.indptr == own.interactions.indptr).all()
+    assert (again.interactions.indices == own.interactions.indices).all()
 
 
 def test_no_user_is_in_the_database_or_the_ledger(seat: Seat) -> None:

@@ -1,7 +1,6 @@
 """A federation whose enrolment desk and members' service answer on real TLS sockets."""
 
 import asyncio
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,15 +24,10 @@ from recommons.server.gateway import Gateway, Limits, Members, SuperLink, gatewa
 from recommons.server.gateway.membership import Membership
 from recommons.server.gateway.serve import server_tls
 from recommons.server.home import CoordinatorSettings
+from recommons.simulations.loopback import free_port
 
 PASSPHRASE = "correct horse"  # noqa: S105 - a test's
 EVERY_CALL = Bounds(per_second=1000, burst=1000, all_per_second=1000)
-
-
-def free_port() -> int:
-    with socket.socket() as found_:
-        found_.bind(("127.0.0.1", 0))
-        return int(found_.getsockname()[1])
 
 
 @dataclass

@@ -103,7 +103,8 @@ def test_an_epoch_that_appoints_another_coordinator_says_so(
     assert main(["site", "roster", "list", str(federation.site("a"))]) == 0
     key = readable(fingerprint(federation.office.coordinator_key))
     shown = capsys.readouterr().out
-    assert f"coordinator: signs plans with another key, fingerprint {key}" in shown
+    said = "coordinator: signs plans with another key, signed by its earlier key, fingerprint"
+    assert f"{said} {key}" in shown
 
 
 def test_no_epoch_is_pinned_by_itself_while_a_run_is_open(

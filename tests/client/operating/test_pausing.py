@@ -27,6 +27,17 @@ def test_a_paused_site_joins_nothing_until_it_is_resumed(seat: Seat) -> None:
     seat.join()
 
 
+def test_a_reason_that_nobody_can_read_is_refused_by_name_and_pauses_nothing(
+    seat: Seat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(seat.found.sites[OWN])
+    assert commandline.main(["site", "pause", folder, "--reason", "x" * 501]) == 2
+    told = capsys.readouterr().err
+    assert "reason is '501 characters'; required: at most 500" in told
+    with seat.open() as site, site.store.transaction() as transaction:
+        assert paused(site.store, transaction) is None
+
+
 def test_a_pause_in_a_run_holds_from_the_next_attempt_and_the_next_vector(seat: Seat) -> None:
     seat.join()
     protocol = seat.to_masked()

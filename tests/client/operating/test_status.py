@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from recommons.client.membership.data_check import data_findings
 from recommons.client.operating.status import AGENT_LOCK, read_status
 from recommons.common import commandline
 from tests.client.seat import OWN, RUN, Seat
@@ -98,7 +99,8 @@ def test_data_are_counted_for_the_operator(seat: Seat, capsys: pytest.CaptureFix
     rows.write_csv(folder / "more" / "a.csv")
     (folder / "data.toml").write_text('[events]\nfiles = ["more/*.csv"]\n')
     looked = document(capsys, "data", "check", str(folder))
-    assert looked == {"source": "csv", "users": 2, "events": 3, "left_out": {}}
+    counted = {"users": 2, "events": 3, "left_out": {}, "bad": {}}
+    assert looked == {"source": "csv", **counted, "first_bad": None}
     read = document(capsys, "data", "refresh", str(folder))
     assert (read["users"], read["events"], read["pairs"], read["unknown_items"]) == (2, 3, 2, 1)
     rows[:1].write_csv(folder / "more" / "b.csv")
@@ -106,6 +108,33 @@ def test_data_are_counted_for_the_operator(seat: Seat, capsys: pytest.CaptureFix
     health = read_status(folder).data
     assert health is not None
     assert health.events == 4
+
+
+def test_bad_rows_are_told_to_the_operator_and_refused_by_the_check_alone(
+    seat: Seat, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = seat.found.sites[OWN]
+    (folder / "shop.csv").write_text("user_id,item_id\nu,i00\nzebra,\nv,i00\n")
+    (folder / "data.toml").write_text('[events]\nfiles = ["shop.csv"]\n')
+    assert commandline.main(["site", "data", "check", str(folder)]) == 2
+    printed = capsys.readouterr()
+    assert "cannot be read: 1 (item_id: the cell is empty)" in printed.out
+    assert "first of them: shop.csv, line 3: item_id" in printed.out
+    assert "1 of 3 rows cannot be read" in printed.err
+    assert "code: data/bad-rows" in printed.err
+    (finding,) = data_findings(folder)
+    assert (finding.ok, "data.toml is 0.01" in finding.said) == (False, True)
+    assert "zebra" not in printed.out + printed.err + finding.said
+    # A round asks nobody: the site joins with the others.
+    seat.join()
+    assert "1 of them cannot be read" in told(capsys, "status", str(folder))
+    assert "data/bad-rows: 1 rows" in caplog.text
+    with (folder / "data.toml").open("a") as more:
+        more.write("[check]\nmost_bad_rows = 0.5\n")
+    assert "2 users" in told(capsys, "data", "check", str(folder))
+    (finding,) = data_findings(folder)
+    assert finding.ok
+    assert "1 cannot be read" in finding.said
 
 
 @pytest.mark.parametrize("command", ["status", "data check", "data refresh", "model list"])

@@ -1,7 +1,7 @@
 """A site's books: what the text file may lack, what shows an older database, and what it costs."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from recommons.client.records.books import (
     LEDGER,
     RECEIPTS,
     Line,
+    distrust,
+    distrusted,
     forget_heads,
     held_heads,
     hold_heads,
@@ -191,29 +193,42 @@ def test_a_line_costs_the_same_however_long_the_book_is(
     assert meter.statements - before[1] <= 4
 
 
-def heads(connection: Connection, keys: Mapping[str, bytes]) -> dict[str, int]:
-    return {writer: head.seq for writer, head in held_heads(connection, keys).items()}
+def heads(connection: Connection) -> dict[str, int]:
+    return {writer: head.seq for writer, head in held_heads(connection).items()}
 
 
-def test_the_latest_head_of_a_writer_is_held_and_its_keys_are_apart(store: SiteStore) -> None:
+def test_the_latest_head_of_a_writer_is_held_whatever_its_key(store: SiteStore) -> None:
     one, two = bytes(32), bytes([1]) * 32
-    keys, renewed = {"a": b"first", "b": b"b"}, {"a": b"second", "b": b"b"}
     with store.transaction() as t:
-        hold_heads(t, keys, [Head(writer="a", seq=3, hash=one), Head(writer="b", seq=4, hash=one)])
-        hold_heads(t, keys, [Head(writer="a", seq=9, hash=two), Head(writer="b", seq=2, hash=two)])
-        hold_heads(t, renewed, [Head(writer="a", seq=1, hash=two)])
-        hold_heads(t, keys, [])
+        hold_heads(t, [Head(writer="a", seq=3, hash=one), Head(writer="b", seq=4, hash=one)])
+        hold_heads(t, [Head(writer="a", seq=9, hash=two), Head(writer="b", seq=2, hash=two)])
+        hold_heads(t, [])
     with store.transaction() as t:
-        assert heads(t, keys) == {"a": 9, "b": 4}
-        assert heads(t, renewed) == {"a": 1, "b": 4}
-        assert held_heads(t, keys)["a"].hash == two
-        assert held_heads(t, keys)["b"].hash == one
+        assert heads(t) == {"a": 9, "b": 4}
+        assert held_heads(t)["a"].hash == two
+        assert held_heads(t)["b"].hash == one
 
 
 def test_what_is_held_of_a_writer_is_forgotten_by_name(store: SiteStore) -> None:
-    keys, one = {"a": b"a", "b": b"b"}, bytes(32)
+    one = bytes(32)
     with store.transaction() as t:
-        hold_heads(t, keys, [Head(writer=name, seq=3, hash=one) for name in "ab"])
+        hold_heads(t, [Head(writer=name, seq=3, hash=one) for name in "ab"])
         assert forget_heads(t, "a") == Head(writer="a", seq=3, hash=one)
         assert forget_heads(t, "a") is None
-        assert heads(t, keys) == {"b": 3}
+        assert heads(t) == {"b": 3}
+
+
+def test_a_writer_that_went_back_is_remembered_until_it_is_forgotten(store: SiteStore) -> None:
+    one = bytes(32)
+    with store.transaction() as t:
+        hold_heads(t, [Head(writer=name, seq=3, hash=one) for name in "ab"])
+        distrust(t, "a")
+        distrust(t, "nobody")
+        hold_heads(t, [Head(writer="a", seq=9, hash=one)])
+    with store.transaction() as t:
+        assert distrusted(t) == {"a"}
+        assert heads(t) == {"a": 9, "b": 3}
+        forget_heads(t, "a")
+        assert distrusted(t) == set()
+        hold_heads(t, [Head(writer="a", seq=1, hash=one)])
+        assert (distrusted(t), heads(t)) == (set(), {"a": 1, "b": 3})

@@ -1,6 +1,5 @@
 """After a halt was cleared, nobody is spent twice: what the lost lines spent is unknown."""
 
-import secrets
 from pathlib import Path
 
 import pytest
@@ -8,16 +7,12 @@ from typer.testing import CliRunner
 
 from recommons.client.budgets.charging import participants
 from recommons.client.commands import site as command
-from recommons.client.enrolment import accept_federation
 from recommons.client.records.halting import clear_halt, halt
 from recommons.common.errors import Refusal
-from recommons.common.federation import Federation
 from recommons.common.hashing import canonical_json
 from recommons.common.plan import Plan
 from recommons.common.privacy.ledger import Head
-from recommons.common.secagg.identity import SigningIdentity
-from recommons.common.secagg.roster import Roster
-from tests.client.seat import DAY, OWN, RUN, SITES, Seat
+from tests.client.seat import DAY, OWN, RUN, Seat
 
 LATER_RUN, NEXT_RUN = b"run-number-one!!", b"run-number-two!!"
 
@@ -35,15 +30,7 @@ def seat(tmp_path: Path, tiny_data: Path) -> Seat:
 
 def renew(seat: Seat) -> Plan:
     """A later epoch of the same roster, pinned everywhere, and the plan for it."""
-    pinned, key = seat.found.coordinator.federation, SigningIdentity(secrets.token_bytes(32))
-    roster = Roster(federation=pinned.roster.federation, epoch=2, sites=pinned.roster.sites)
-    federation = Federation(
-        signed_roster=roster.sign(key),
-        federation_key=key.public_key,
-        coordinator_key=pinned.coordinator_key,
-    )
-    for site in SITES:
-        accept_federation(seat.found.sites[site], federation)
+    roster = seat.later_epoch()
     document = seat.found.coordinator.plan.model_dump(mode="json")
     document["roster_hash"] = roster.hash.hex()
     return Plan.from_bytes(canonical_json(document))

@@ -6,11 +6,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from recommons.client.keys import read_key
-from recommons.client.records.books import LEDGER, RECEIPTS
+from recommons.client.records.books import LEDGER, RECEIPTS, distrusted
+from recommons.client.records.heads import forget_held
 from recommons.client.rounds.answering import answer
 from recommons.common.errors import RecommonsError
 from recommons.common.federation import Federation
@@ -203,6 +205,51 @@ def test_a_writer_whose_ledger_went_back_since_the_last_receipt_ends_the_attempt
         answer(stage.sites[TARGET], envelope, pack(protocol.message_for(TARGET), receipt))
     assert found.value.code == "ledger/rollback"
     assert not stage.holds_state(TARGET, attempt=1)
+
+
+def test_a_writer_that_went_back_once_is_not_believed_again_until_it_is_forgotten(
+    stage: Stage,
+) -> None:
+    """A ledger that went back grows again, beyond the line that is held, and is another."""
+    making = Making(stage)
+    reveal(stage, making.receipt(length=7))
+    held = making.heads[2].head
+
+    def try_again(attempt: int, **its_head: Any) -> str | None:
+        """The refusal of a receipt in which site-2 shows this head, or its true one."""
+        protocol = stage.before("reveal", attempt=attempt)
+        place = Place(run=making.place.run, round=0, attempt=attempt)
+        heads = [stage.notary.heads[place, site] for site in SITES]
+        if its_head:
+            heads[2] = making.head("site-2", **its_head)
+        receipt = making.receipt(place=place, heads=heads, length=7 + 5 * attempt)
+        envelope = Envelope(run_id=stage.run_id, exchange="reveal", attempt=attempt)
+        try:
+            answer(stage.sites[TARGET], envelope, pack(protocol.message_for(TARGET), receipt))
+        except RecommonsError as error:
+            return error.code if "site-2" in error.message else error.message
+        return None
+
+    assert try_again(1, length=held.seq) == "ledger/rollback"
+    assert try_again(2) == "ledger/rollback"  # a later one, and honest by itself
+    forgotten = forget_held(stage.sites[TARGET], "site-2")
+    assert forgotten == held
+    assert kinds(stage)[-1] == "head-forgotten"
+    assert forget_held(stage.sites[TARGET], "site-2") is None
+    assert kinds(stage).count("head-forgotten") == 1
+    assert try_again(3) is None
+
+
+def test_an_old_last_receipt_costs_nobody_the_sites_trust(stage: Stage) -> None:
+    """It may come when later ones are there already: it is refused, and that is all."""
+    making, place, heads = ended(stage)
+    assert anchor(stage, making.receipt(place=place, heads=heads)) == b""
+    heads[2] = making.head("site-2", length=2)
+    with pytest.raises(RecommonsError) as found:
+        anchor(stage, making.receipt(place=place, heads=heads))
+    assert found.value.code == "ledger/rollback"
+    with stage.sites[TARGET].store.transaction() as transaction:
+        assert distrusted(transaction) == set()
 
 
 def anchor(stage: Stage, receipt: bytes) -> bytes:

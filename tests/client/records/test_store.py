@@ -87,6 +87,29 @@ def test_erased_secrets_are_not_in_the_file(tmp_path: Path) -> None:
     assert secret not in leftovers
 
 
+def test_replies_are_erased_with_their_run_also_after_a_vector_was_let_go(tmp_path: Path) -> None:
+    shares, later, store = os.urandom(5000), os.urandom(5000), SiteStore(tmp_path / "site.db")
+
+    def reply(context: bytes, step: str, body: bytes) -> None:
+        with store.transaction() as t:
+            store.set_reply(t, context=context, step=step, request=b"h", reply=body)
+
+    with store.transaction() as t:
+        store.add_run(t, RUN, b"plan")
+    claim(store, b"one")
+    for step, body in (("masked", os.urandom(100_000)), ("reveal", shares)):
+        reply(b"one", step, body)
+    with store.transaction() as t:
+        store.set_state(t, b"one", later)
+        store.forget_replies(t, RUN, before_round=1)
+        assert store.reply(t, b"one", "masked") is None
+        assert store.reply(t, b"one", "reveal") is None
+        store.set_state(t, b"one", None)
+    leftovers = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert shares[:64] not in leftovers
+    assert later[:64] not in leftovers
+
+
 def test_the_database_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
     SiteStore(tmp_path / "site.db").close()
     assert (tmp_path / "site.db").stat().st_mode & 0o077 == 0

@@ -1,6 +1,5 @@
 """Ways round policy and budgets that were found by attacking them; each is shut."""
 
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,10 @@ from typer.testing import CliRunner
 
 from recommons.client.budgets.rules import leaves_out
 from recommons.client.commands import site as site_command
-from recommons.client.enrolment import accept_federation
 from recommons.client.records import heads as heads_of_others
 from recommons.client.records.heads import forget_held, keep_receipt
 from recommons.client.rounds import contribution, steps
 from recommons.common.errors import LedgerError, ProtocolAbort
-from recommons.common.federation import Federation
 from recommons.common.hashing import canonical_json
 from recommons.common.heads import Place, Receipt, SignedHead
 from recommons.common.plan import Plan
@@ -25,7 +22,6 @@ from recommons.common.privacy.noise import clamp_and_add_noise
 from recommons.common.privacy.spending import Cost, Spending
 from recommons.common.secagg.coordinator import CoordinatorRound
 from recommons.common.secagg.identity import SigningIdentity
-from recommons.common.secagg.roster import Roster
 from recommons.common.secagg.site import SiteRound
 from recommons.common.wire import Outcome, pack, unpack
 from recommons.server.planning import Wish
@@ -260,24 +256,13 @@ def test_a_clip_of_nothing_is_not_one_without_bounds(seat: Seat) -> None:
 # Heads of others are held for good.
 
 
-def later_epoch(seat: Seat) -> None:
-    pinned, key = seat.found.coordinator.federation, SigningIdentity(secrets.token_bytes(32))
-    roster = Roster(federation=pinned.roster.federation, epoch=2, sites=pinned.roster.sites)
-    federation = Federation(
-        signed_roster=roster.sign(key),
-        federation_key=key.public_key,
-        coordinator_key=pinned.coordinator_key,
-    )
-    accept_federation(seat.found.sites[OWN], federation)
-
-
 def test_a_new_epoch_makes_no_site_forget_what_it_holds_of_others(seat: Seat) -> None:
     """A coordinator that may issue one could else hide that a peer was restored from a backup."""
     seat.join()
     protocol, heads = masked(seat)
     with seat.open() as site, site.store.transaction() as transaction:
         keep_receipt(site, transaction, issued(seat, heads, 1))
-    later_epoch(seat)
+    seat.later_epoch([OWN])
     back = SignedHead.sign(
         protocol.context.federation, Chain(writer="site-1", length=2, link=bytes(32)), key(seat)
     )

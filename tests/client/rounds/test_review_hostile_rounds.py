@@ -22,12 +22,9 @@ from recommons.common.models.state import arrays_to_bytes
 from recommons.common.plan import BlockPlan, Plan, RoundPlan
 from recommons.common.privacy.accounting import epsilon_of
 from recommons.common.privacy.calibration import worst_case
-from recommons.common.secagg.context import Context
-from recommons.common.secagg.coordinator import CoordinatorRound
-from recommons.common.secagg.parameters import RoundParameters
-from recommons.common.secagg.ring import VectorShape
 from recommons.common.wire import Envelope, pack
 from recommons.simulations.founding import Found
+from tests.client.seat import coordinator_round
 
 Make = Callable[..., Found]
 State = dict[str, npt.NDArray[Any]]
@@ -66,26 +63,7 @@ def to_keys(found: Found, state: State) -> Callable[[], object]:
     for site in plan.cohort:
         announced = sign_announcement(plan, run_id, found.coordinator.identity)
         send(site, "join", pack(announced, heads_to_bytes(())))
-    spec = plan.specs()[1]
-    protocol = CoordinatorRound(
-        context=Context(
-            federation=plan.federation,
-            run=run_id,
-            round_index=1,
-            attempt=0,
-            cohort=plan.cohort,
-            roster_hash=roster.hash,
-            plan_hash=plan.hash(),
-        ),
-        parameters=RoundParameters(
-            sites=len(plan.cohort),
-            colluding=plan.privacy.colluding,
-            survivors=plan.privacy.min_survivors,
-        ),
-        shape=VectorShape(size=spec.size, bits=spec.ring_bits),
-        spec=canonical_json(spec.to_json()),
-        roster=roster,
-    )
+    protocol = coordinator_round(plan, roster, run_id, round_=1)
     for site in protocol.expected:
         protocol.receive(site, send(site, "advertise", b"", round=1))
     protocol.close_advertise(arrays_to_bytes(state))

@@ -9,17 +9,13 @@ import numpy.typing as npt
 from recommons.client.rounds.answering import answer
 from recommons.client.site import Site
 from recommons.common.federation import sign_announcement
-from recommons.common.hashing import canonical_json
 from recommons.common.heads import Place, heads_to_bytes
 from recommons.common.models.registry import model_from_settings
 from recommons.common.models.state import arrays_to_bytes
-from recommons.common.secagg.context import Context
-from recommons.common.secagg.coordinator import CoordinatorRound
-from recommons.common.secagg.parameters import RoundParameters
-from recommons.common.secagg.ring import VectorShape
 from recommons.common.wire import Envelope, pack
 from recommons.simulations.attacks.notary import Notary
 from recommons.simulations.founding import Found
+from tests.client.seat import coordinator_round
 
 Integers = npt.NDArray[np.int64]
 
@@ -27,7 +23,7 @@ Integers = npt.NDArray[np.int64]
 def opened(found: Found, attempt: int, notary: Notary) -> Integers:
     """The sum of round 0 that the coordinator opens."""
     plan, run_id = found.coordinator.plan, found.coordinator.run_id
-    roster, spec = found.coordinator.federation.roster, plan.specs()[0]
+    roster = found.coordinator.federation.roster
 
     def send(site: str, exchange: Any, body: bytes) -> bytes:
         envelope = Envelope(run_id=run_id, exchange=exchange, attempt=attempt)
@@ -40,25 +36,7 @@ def opened(found: Found, attempt: int, notary: Notary) -> Integers:
             reply = answer(site_, envelope, body)
         return notary.take(place, site, reply) if exchange == "masked" else reply
 
-    protocol = CoordinatorRound(
-        context=Context(
-            federation=plan.federation,
-            run=run_id,
-            round_index=0,
-            attempt=attempt,
-            cohort=plan.cohort,
-            roster_hash=roster.hash,
-            plan_hash=plan.hash(),
-        ),
-        parameters=RoundParameters(
-            sites=len(plan.cohort),
-            colluding=plan.privacy.colluding,
-            survivors=plan.privacy.min_survivors,
-        ),
-        shape=VectorShape(size=spec.size, bits=spec.ring_bits),
-        spec=canonical_json(spec.to_json()),
-        roster=roster,
-    )
+    protocol = coordinator_round(plan, roster, run_id, attempt=attempt)
     for site in plan.cohort:
         send(site, "join", sign_announcement(plan, run_id, found.coordinator.identity))
         protocol.receive(site, send(site, "advertise", b""))

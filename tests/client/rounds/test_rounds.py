@@ -12,18 +12,16 @@ from recommons.client.rounds.answering import answer
 from recommons.client.site import Site
 from recommons.common.errors import InvalidInput, ProtocolAbort, RecommonsError, Refusal
 from recommons.common.federation import sign_announcement
-from recommons.common.hashing import canonical_json
 from recommons.common.heads import heads_to_bytes
 from recommons.common.models.state import arrays_to_bytes
 from recommons.common.plan import Plan
 from recommons.common.privacy.ledger import split_lines, verify_chain
-from recommons.common.secagg.context import Context
 from recommons.common.secagg.coordinator import CoordinatorRound
 from recommons.common.secagg.identity import SigningIdentity
-from recommons.common.secagg.parameters import RoundParameters
-from recommons.common.secagg.ring import VectorShape
 from recommons.common.wire import Envelope, Exchange, pack
+from recommons.simulations.attacks.on_plans import changed
 from recommons.simulations.founding import Found
+from tests.client.seat import coordinator_round
 
 Make = Callable[..., Found]
 
@@ -50,28 +48,8 @@ class Coordinator:
             self.send(site, "join", self.announcement())
 
     def protocol(self, round_: int = 0, attempt: int = 0) -> CoordinatorRound:
-        spec = self.plan.specs()[round_]
         roster = self.found.coordinator.federation.roster
-        context = Context(
-            federation=self.plan.federation,
-            run=self.run_id,
-            round_index=round_,
-            attempt=attempt,
-            cohort=self.plan.cohort,
-            roster_hash=roster.hash,
-            plan_hash=self.plan.hash(),
-        )
-        return CoordinatorRound(
-            context=context,
-            parameters=RoundParameters(
-                sites=len(self.plan.cohort),
-                colluding=self.plan.privacy.colluding,
-                survivors=self.plan.privacy.min_survivors,
-            ),
-            shape=VectorShape(size=spec.size, bits=spec.ring_bits),
-            spec=canonical_json(spec.to_json()),
-            roster=roster,
-        )
+        return coordinator_round(self.plan, roster, self.run_id, round_, attempt)
 
     def to_inbox(self, attempt: int = 0) -> CoordinatorRound:
         protocol = self.protocol(attempt=attempt)
@@ -101,17 +79,6 @@ def refused(call: Callable[[], object]) -> str:
     with pytest.raises(RecommonsError) as caught:
         call()
     return caught.value.code
-
-
-def changed(plan: Plan, **fields: Any) -> Plan:
-    document = plan.model_dump(mode="json")
-    for path, value in fields.items():
-        *parents, last = path.split("__")
-        target: Any = document
-        for parent in parents:
-            target = target[int(parent)] if parent.isdigit() else target[parent]
-        target[last] = value
-    return Plan.from_bytes(canonical_json(document))
 
 
 def test_a_plan_that_the_pinned_coordinator_did_not_sign_is_refused(

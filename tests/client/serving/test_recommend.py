@@ -1,6 +1,8 @@
 """`recommons recommend`, from a released model on disk to lists."""
 
 import json
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,11 +15,12 @@ import pytest
 
 from recommons.client.serving.release_files import read_release, write_release
 from recommons.client.serving.served_model import load_site, open_model, read_choice, write_choice
-from recommons.client.sources import load_dataset, write_histories
+from recommons.client.sources import load_dataset, read_histories, write_histories
 from recommons.common.commandline import main
 from recommons.common.data.catalogue import Catalogue, FeatureColumn
 from recommons.common.data.catalogue_document import catalogue_to_bytes
 from recommons.common.data.dataset import Dataset
+from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput
 from recommons.common.models.als import AlsModel, AlsSettings
 from recommons.common.models.interface import (
@@ -251,6 +254,41 @@ def test_a_site_serves_what_it_chose_on_its_own_users(run_folder: Path, tiny_dat
     users = dataset.interactions.take(np.arange(5))
     served = open_model(run_folder, site=SITE).recommender.score(users)
     np.testing.assert_allclose(served, models.served.score(users), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("source", ["csv", "sqlite"])
+def test_a_site_serves_from_where_its_data_toml_says(
+    run_folder: Path, tiny_data: Path, tmp_path: Path, source: str
+) -> None:
+    catalogue = load_dataset(tiny_data).catalogue
+    shutil.copytree(run_folder, tmp_path / "run")
+    site = tmp_path / "run" / "sites" / SITE
+    # Not those of events.parquet: half of the users.
+    events = pl.read_parquet(site / "events.parquet")
+    half = events["user_id"].unique(maintain_order=True)[::2]
+    bought = events.filter(pl.col("user_id").is_in(half.implode())).rename({"item_id": "sku"})
+    if source == "csv":
+        bought.write_csv(tmp_path / "shop.csv")
+        named = f'files = ["{tmp_path}/*.csv"]'
+    else:
+        with sqlite3.connect(tmp_path / "shop.db") as connection:
+            connection.execute("CREATE TABLE bought (user_id TEXT, sku TEXT)")
+            insert = "INSERT INTO bought VALUES (?, ?)"
+            connection.executemany(insert, bought.select("user_id", "sku").iter_rows())
+        query = "SELECT * FROM bought"
+        named = f'url = "sqlite:///{tmp_path}/shop.db"\nquery = "{query}"'
+    (site / "data.toml").write_text(f'[events]\n{named}\n[columns]\nitem_id = "sku"\n')
+    before = sorted(site.iterdir())
+    found = load_site(tmp_path / "run", SITE, catalogue).interactions
+
+    def rows(users: Interactions) -> list[tuple[int, ...]]:
+        parts = np.split(users.indices, users.indptr[1:-1])
+        return sorted(tuple(part.tolist()) for part in parts)
+
+    whole = read_histories(site / "events.parquet", catalogue)
+    kept = np.flatnonzero(whole.user_ids.is_in(half.implode()).to_numpy())
+    assert rows(found) == rows(whole.interactions.take(kept))
+    assert sorted(site.iterdir()) == before, "nothing is left in the site's folder"
 
 
 @pytest.mark.parametrize(

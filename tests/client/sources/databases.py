@@ -7,8 +7,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,19 @@ PASSWORD = "zebra%7741:/@"  # noqa: S105 - of a server that lives for seconds; s
 _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin", "/usr/pgsql-*/bin")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Server:
-    """A running server with an empty database ``shop`` of a user ``reader``."""
+    """A running server with an empty database ``shop`` of a user ``reader``.
+
+    Attributes:
+        port: On loopback.
+        launch: Starts its process.
+        process: It.
+    """
 
     port: int
+    launch: Callable[[], "subprocess.Popen[bytes]"]
+    process: "subprocess.Popen[bytes]"
 
     @property
     def url(self) -> str:
@@ -38,6 +46,21 @@ class Server:
         return psycopg.connect(
             host="127.0.0.1", port=self.port, user="reader", password=PASSWORD, dbname="shop"
         )
+
+    def kill(self) -> None:
+        """SIGKILL of the server itself, as the kernel does where memory is short."""
+        self.process.kill()
+        self.process.wait()
+
+    def start(self) -> None:
+        """Start it again over what it had written, once its orphans are gone."""
+        for _ in range(300):
+            if self.process.poll() is not None:
+                self.process = self.launch()
+            with suppress(psycopg.OperationalError), self.connect():
+                return
+            time.sleep(0.1)
+        raise AssertionError("PostgreSQL did not start again")
 
 
 @contextmanager
@@ -70,19 +93,23 @@ def postgresql_server() -> Iterator[Server]:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         options = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
-        server = subprocess.Popen(
-            [binaries / "postgres", "-D", folder / "data", "-p", str(port), *options, "-F"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=folder,
-            **given,
-        )
+
+        def launch() -> "subprocess.Popen[bytes]":
+            return subprocess.Popen(
+                [binaries / "postgres", "-D", folder / "data", "-p", str(port), *options, "-F"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd=folder,
+                **given,
+            )
+
+        server = Server(port, launch, launch())
         try:
             _make_database(port)
-            yield Server(port)
+            yield server
         finally:
-            server.terminate()
-            server.wait(30)
+            server.process.terminate()
+            server.process.wait(30)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

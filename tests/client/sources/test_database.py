@@ -14,8 +14,10 @@ import polars as pl
 import pytest
 
 from recommons.client.sources import database
+from recommons.client.sources.clocks import clock_by_cell
 from recommons.client.sources.looking import look_at
 from recommons.client.sources.settings import read_settings
+from recommons.client.sources.tables import Table
 from recommons.common.errors import DataError
 from tests.client.sources.databases import PASSWORD, Server, postgresql_server
 from tests.client.sources.test_own import assert_same, events, source
@@ -111,7 +113,7 @@ def test_signs_that_drivers_read_as_parameters_are_left_alone(shop: Shop) -> Non
     assert source(shop.folder).users().manifest.users == 2
 
 
-def test_a_bad_row_is_named_by_its_number_and_never_shown(
+def test_a_bad_row_is_left_out_and_named_by_its_number_to_the_operator(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "_PART_ROWS", 2)
@@ -120,11 +122,68 @@ def test_a_bad_row_is_named_by_its_number_and_never_shown(
     )
     shop.fill(rows, "n INTEGER, user_id TEXT, item_id TEXT")
     shop.settings(f"SELECT * FROM {shop.table} ORDER BY n")
-    with pytest.raises(DataError) as refused:
-        source(shop.folder).users()
-    assert refused.value.code == "data/missing-value"
-    assert "row 3, column user_id" in str(refused.value)
-    assert "zebra" not in str(refused.value)
+    made = source(shop.folder).users().manifest
+    assert (made.users, made.rows, made.bad) == (1, 4, {"user_id: the cell is empty": 1})
+    look = look_at(shop.folder, read_settings(shop.folder, ""))
+    assert look.first_bad == "the query's result, row 3: user_id: the cell is empty"
+
+
+def test_what_a_cell_is_does_not_depend_on_the_rows_beside_it(shop: Shop) -> None:
+    """Columns of mixed types, as SQLite has them: row by row and together come to the same."""
+    cells = [
+        *[1, True, 2.0, 2.5, "2", "x", Decimal(7), Decimal("7.5"), 2**70, -(2**63), b"\xff"],
+        *[None, uuid.UUID(int=1), float("nan"), float("inf"), Decimal("Infinity"), ["a"]],
+        *[date(2020, 1, 2), datetime(2020, 1, 2, 3, 4, 5, 6, tzinfo=UTC), "2020-01-02T03:04"],
+        datetime(2020, 1, 2, tzinfo=timezone(timedelta(hours=2))),
+    ]
+    for is_id in (True, False):
+
+        def read(chosen: list[Any], is_id: bool = is_id) -> list[Any]:
+            column = database._column("timestamp", chosen, is_id=is_id)
+            if is_id:
+                return column.cast(pl.String).to_list()
+            table = Table(
+                path=shop.folder,
+                label="",
+                frame=pl.LazyFrame({"timestamp": column}),
+                columns=("timestamp",),
+                form=None,
+            )
+            clock = clock_by_cell(table, "timestamp")
+            return table.frame.select(clock.read("timestamp")).collect().to_series().to_list()
+
+        alone = [read([cell])[0] for cell in cells]
+        assert read(cells) == alone
+        assert read(cells[::-1]) == alone[::-1]
+        assert len({value for value in alone if value is not None}) > 5
+    assert (
+        read([datetime(2020, 1, 1, tzinfo=UTC)]) == read(["2020-01-01"]) == [1_577_836_800_000_000]
+    )
+
+
+def test_a_time_that_python_does_not_know_spoils_its_own_row_alone(server_shop: Shop) -> None:
+    rows = pl.DataFrame({"user_id": ["u", "v", "w"], "item_id": ["sku-1"] * 3})
+    server_shop.fill(rows, "user_id TEXT, item_id TEXT")
+    table = server_shop.table
+    server_shop.settings(
+        "SELECT user_id, item_id, CASE user_id WHEN 'u' THEN TIMESTAMPTZ 'infinity' "
+        "WHEN 'v' THEN TIMESTAMPTZ '4712-01-01 BC' "
+        f"ELSE TIMESTAMPTZ '2024-05-01 02:00:00+02' END AS timestamp FROM {table}"
+    )
+    made = source(server_shop.folder).users(with_order=True)
+    assert made.manifest.bad == {"timestamp: unreadable": 2}
+    assert made.interactions.times is not None
+    assert made.interactions.times.tolist() == [1_714_521_600_000_000]
+
+
+def test_bytes_that_are_no_text_spoil_their_own_row_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        connection.execute("CREATE TABLE events (user_id TEXT, item_id TEXT)")
+        connection.execute("INSERT INTO events VALUES ('u', 'sku-1'), (CAST(x'ff' AS TEXT), 'x')")
+    query = "SELECT * FROM events"
+    (tmp_path / "data.toml").write_text(f'[events]\nurl = "sqlite:///shop.db"\nquery = "{query}"\n')
+    made = source(tmp_path).users().manifest
+    assert (made.users, made.bad) == (1, {"user_id: unreadable": 1})
 
 
 def test_nobody_is_data_like_any_other(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,12 +270,10 @@ def test_types_of_postgresql_are_read(server_shop: Shop) -> None:
     assert found.interactions.times.tolist() == [expected]
 
 
-def test_a_column_of_something_else_is_refused_by_its_type(server_shop: Shop) -> None:
+def test_a_column_of_something_else_is_left_out_row_by_row(server_shop: Shop) -> None:
     server_shop.settings("SELECT ARRAY['zebra'] AS user_id, 'sku-1' AS item_id")
-    with pytest.raises(DataError) as refused:
-        source(server_shop.folder).users()
-    assert refused.value.code == "data/unreadable"
-    assert "column user_id: holds list" in str(refused.value)
+    made = source(server_shop.folder).users().manifest
+    assert (made.users, made.bad) == (0, {"user_id: unreadable": 1})
 
 
 def test_a_query_cannot_write(server_shop: Shop) -> None:

@@ -1,6 +1,8 @@
 """The auditor's accountant: published values, exact laws, and the accountant that plans."""
 
 import math
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -404,3 +406,17 @@ def test_charges_are_values() -> None:
     assert charges_of_attempt([event()]) == charges_of_attempt([event()])
     assert len({*charges_of_attempt([event()]), *charges_of_attempt([event(attempt=1)])}) == 1
     assert Charge() == Charge(rate=1.0)
+
+
+def test_it_loads_nothing_of_this_house_but_itself() -> None:
+    """So that one mistake cannot be made by it and by the accountant that plans, in one line."""
+    asked = "import sys, recommons.common.audit.accountant; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, check=True, text=True, timeout=120
+    ).stdout.split()
+    own = "recommons.common.audit.accountant"
+    packages = {"recommons", "recommons.common", "recommons.common.audit"}
+    foreign = {name for name in loaded if name.split(".")[0] in ("recommons", "dp_accounting")}
+    assert own in foreign
+    assert {name for name in foreign if not name.startswith(own)} <= packages
+    assert not {"opacus", "dp_accounting", "torch"} & set(loaded)

@@ -454,7 +454,7 @@ def test_what_users_were_charged_is_replayed_by_the_rules_of_the_time() -> None:
     loose = Story(policy=budget(5.0, window_days=1), edit=says_so)
     for _ in range(3):
         loose.run()
-        loose.wait(days=3)
+        loose.wait(days=9)  # the day of the window, and the life of an attempt
     for name in loose.names:
         loose.set_policy(name, budget(5.0, window_days=365))
     loose.run()

@@ -308,6 +308,48 @@ def test_survivors_without_enough_verified_peers_are_found() -> None:
     assert {"audit/policy", "audit/verified-peers"} <= found
 
 
+# What a later version wrote.
+
+
+def of_a_later_version(kind: str, body: Body) -> Entries:
+    events = [{**event, "version": 2} for event in body["events"]]
+    return [(kind, {**body, "events": events})]
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "what"),
+    [
+        (of_a_later_version, "audit/unknown-event", "events"),
+        (lambda _, body: [("audited", body)], "audit/unknown-entry", "audited"),
+    ],
+)
+def test_what_this_version_does_not_know_is_refused_and_no_violation(
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[str, Body], Entries],
+    code: str,
+    what: str,
+) -> None:
+    """Nothing after such a line is used: nobody knows what it changes."""
+
+    def edit(who: str, kind: str, body: Body) -> Entries | None:
+        return change(kind, body) if (who, kind) == (ONE, "committed") else None
+
+    story = Story(edit=edit)
+    with monkeypatch.context() as later:
+        later.setattr("recommons.common.privacy.ledger.entry_fault", lambda *_: None)
+        later.setattr("recommons.common.privacy.ledger.parse_line", lambda *_: {})
+        story.run()
+    report = story.audit()
+    (found,) = [f for f in report.findings if f.code == code]
+    lines = story.scribes[ONE].lines
+    first = next(n for n, line in enumerate(lines, 1) if what.encode() in line and n > 4)
+    assert (found.severity, found.ledger) == (Severity.UNVERIFIABLE, f"{ONE}.ledger.jsonl")
+    assert found.line == first
+    assert report.verdict is Verdict.UNVERIFIABLE
+    (facts,) = [ledger for ledger in report.ledgers if ledger.writer == ONE]
+    assert facts.entries == first - 1
+
+
 # Budgets.
 
 
@@ -333,6 +375,19 @@ def test_a_window_forgets_what_is_older() -> None:
     report = story.audit()
     assert report.verdict is Verdict.PASSED
     assert report.windows[ONE].epsilon == pytest.approx(4.0, rel=1e-3)
+
+
+@pytest.mark.parametrize(("hours", "found"), [(-1, {"audit/budget"}), (1, set[str]())])
+def test_a_charge_counts_for_the_window_and_the_life_of_an_attempt(
+    hours: int, found: set[str]
+) -> None:
+    """A sum may be opened so long after the site's vector left: both are in one window then."""
+    caps = BudgetPolicy(epsilon=5.0, delta=1e-6, window_days=30, when_exhausted="refuse")
+    story = Story(policy=Policy(budget=caps))
+    story.run()
+    story.wait(days=30 + 7, hours=hours)
+    story.run()
+    assert codes(story.audit()) == found
 
 
 def test_a_site_that_should_have_refused_the_second_plan_of_a_window_is_found() -> None:

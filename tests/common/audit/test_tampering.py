@@ -23,8 +23,8 @@ from recommons.common.models.interface import PublicFigures
 from recommons.common.models.registry import build_model
 from recommons.common.wire import Envelope
 from recommons.server.app import server_app
-from recommons.server.planning import Wish, make_plan, specs_for
-from recommons.simulations.founding import found_federation, simulated_policy
+from recommons.server.planning import Wish
+from recommons.simulations.founding import found_federation
 from recommons.simulations.inprocess import InProcessGrid
 from tests.common.audit.story import Story
 
@@ -52,17 +52,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path) -> Path:
         declared_users=declared, n_items=len(dataset.catalogue), epsilon=wish.epsilon
     )
     model = build_model("als", dataset.catalogue, figures, dim=3, seed=0)
-    specs = specs_for(model, declared, wish)
-    found = found_federation(
-        folder,
-        dataset,
-        users,
-        declared,
-        make_plan_for=lambda roster: make_plan(
-            model, dataset.catalogue, roster, declared, wish, specs
-        ),
-        policy=simulated_policy(wish),
-    )
+    found = found_federation(folder, dataset, users, declared, model, wish)
     nodes = [{"site-dir": str(path)} for path in found.sites.values()]
     with closing(InProcessGrid(client_app, nodes, outage=losing_reveals)) as grid:
         context = Context(

@@ -30,7 +30,10 @@ def draw_users(n_users: int, seed: int, n_items: int = N_ITEMS) -> Interactions:
 def block_mechanisms(
     requests: tuple[BlockRequest, ...], sensitivity: int = 4096
 ) -> tuple[BlockMechanism, ...]:
-    """Noiseless mechanisms for a round's requests."""
+    """Mechanisms for a round's requests: those of sums that will have noise where a clip says so.
+
+    What a model contributes holds no noise yet.
+    """
     return tuple(
         BlockMechanism(
             name=request.name,
@@ -38,7 +41,7 @@ def block_mechanisms(
             clip=request.clip,
             sensitivity=1 if np.isinf(request.clip) else sensitivity,
             clamp=1 << 40,
-            noise_stddev=0.0,
+            noise_stddev=0.0 if np.isinf(request.clip) else 4096.0,
         )
         for request in requests
     )

@@ -1,6 +1,7 @@
 """`als`: its rounds, its coordinator's steps, its release."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from recommons.common.models.content import WEIGHTS, feature_blocks, feature_tab
 from recommons.common.models.interface import NoisySum, PublicFigures
 from recommons.common.models.registry import model_from_settings
 from recommons.common.models.scoring import GlobalModel
-from recommons.common.models.user_step import UserBatch
+from recommons.common.models.user_step import UserBatch, unit_user_vectors
 from recommons.common.privacy.mechanism import BlockMechanism
 
 Floats = npt.NDArray[np.float64]
@@ -182,6 +183,33 @@ def test_a_users_integers_stay_in_bounds_even_if_the_users_vector_were_too_long(
         sums = model.contribute(1, state, users.take(np.array([row])), blocks)
         for values in sums.values():
             assert int((values.astype(object) ** 2).sum()) <= sensitivity**2
+
+
+def test_linear_algebra_that_depends_on_company_is_for_sums_without_noise_alone(
+    catalogue: Catalogue,
+    users: Interactions,
+    mechanisms: Mechanisms,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = small(catalogue)
+    done = run(model, users, mechanisms)[:1]
+    blocks = mechanisms(model.rounds()[1])
+    asked: list[int] = []
+
+    def plain(batch: UserBatch, items: Floats, ridge: Floats) -> Floats:
+        asked.append(len(batch.lengths))
+        return unit_user_vectors(batch, items, ridge)
+
+    monkeypatch.setattr(als, "plain_user_vectors", plain)
+    noised = model.contribute(1, model.public_state(done), users, blocks)
+    assert not asked
+    unnoised = tuple(replace(block, noise_stddev=0.0) for block in blocks)
+    sums = model.contribute(1, model.public_state(done), users, unnoised)
+    assert sum(asked) == users.n_users
+    np.testing.assert_array_equal(sums["factors"], noised["factors"])
+    # Each user's part of the Gram matrix was cut to the grid in the one, their sum in the other.
+    assert not np.array_equal(sums["gram"], noised["gram"])
+    np.testing.assert_allclose(sums["gram"], noised["gram"], atol=users.n_users)
 
 
 def test_a_release_says_how_much_each_kind_of_feature_counts(

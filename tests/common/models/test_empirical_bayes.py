@@ -38,7 +38,8 @@ def test_features_that_mean_nothing_do_little_harm() -> None:
 
 def test_without_noise_sums_stay_as_they_are() -> None:
     truth, _, scale, features = synthetic(0.0)
-    found = denoise(truth, scale, 0.0, [features])
+    np.testing.assert_array_equal(denoise(truth, scale, 0.0, [features]), truth)
+    found = denoise(truth, scale, 1e-9, [features])
     assert np.linalg.norm(found - truth) < 0.01 * np.linalg.norm(truth)
 
 
@@ -49,5 +50,5 @@ def test_sums_of_nothing_but_noise_are_shrunk_to_almost_nothing() -> None:
 
 
 def test_blocks_without_columns_and_sums_of_zeros_do_no_harm() -> None:
-    found = denoise(np.zeros((M, DIM)), np.ones(M), 0.0, [np.zeros((M, 0)), np.ones((M, 2))])
+    found = denoise(np.zeros((M, DIM)), np.ones(M), 1e-9, [np.zeros((M, 0)), np.ones((M, 2))])
     np.testing.assert_allclose(found, 0.0, atol=1e-9)

@@ -29,6 +29,8 @@ def assert_inverse_of(found: GramInverse, gram: np.ndarray, atol: float) -> None
     rows = sp.csr_array((RNG.random((7, len(gram))) < 0.3).astype(np.float64))
     np.testing.assert_allclose(found.diagonal, np.diag(expected), atol=atol)
     np.testing.assert_allclose(found.product(rows), rows.toarray() @ expected, atol=atol)
+    columns = RNG.standard_normal((len(gram), 3))
+    np.testing.assert_allclose(found.apply(columns), expected @ columns, atol=10 * atol)
 
 
 def test_the_dense_inverse() -> None:

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from recommons.common.data.interactions import Interactions
 from recommons.common.models import user_step
-from recommons.common.models.user_step import cholesky_solve, unit_user_vectors, user_batches
+from recommons.common.models.user_step import (
+    cholesky_solve,
+    plain_user_vectors,
+    unit_user_vectors,
+    user_batches,
+)
 
 N_ITEMS, DIM = 40, 6
 RNG = np.random.default_rng(0)
@@ -81,4 +86,20 @@ def test_hostile_item_vectors_give_zeros_and_no_error(users: Interactions, size:
     batch = next(user_batches(users))
     found = unit_user_vectors(batch, ITEMS * size, RIDGE)
     assert np.isfinite(found).all()
+    np.testing.assert_array_equal(found, 0.0)
+
+
+def test_without_noise_vectors_are_the_same_up_to_rounding(users: Interactions) -> None:
+    """Histories shorter and longer than the rank, and empty ones."""
+    lengths = np.diff(users.indptr)
+    assert (lengths == 0).any()
+    assert (lengths >= DIM).any()
+    assert ((lengths > 0) & (lengths < DIM)).any()
+    found = [plain_user_vectors(batch, ITEMS, RIDGE) for batch in user_batches(users, 33)]
+    np.testing.assert_allclose(np.concatenate(found), vectors(users), rtol=1e-9, atol=1e-12)
+
+
+def test_without_noise_vectors_that_cannot_be_solved_for_are_zero(users: Interactions) -> None:
+    (batch,) = user_batches(users)
+    found = plain_user_vectors(batch, np.zeros((N_ITEMS, DIM)), np.zeros((DIM, DIM)))
     np.testing.assert_array_equal(found, 0.0)

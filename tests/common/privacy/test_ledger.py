@@ -100,6 +100,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "budget-exhausted": {"run": RUN, "window_days": 365, "epsilon": 4, "delta": 1e-7},
     "old-backup": {"seq": 7, "head": HASH},
     "halt-cleared": {"seq": 7, "head": HASH},
+    "earlier-ledger": {"seq": 7, "head": HASH},
     "head-forgotten": {"writer": "site-2", "seq": 7, "head": HASH},
     "roster": ENROLLED,
     "plan": {"run": RUN, **PLANNED},

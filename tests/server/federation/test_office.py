@@ -15,6 +15,7 @@ from recommons.common.federation import Federation
 from recommons.common.secagg.identity import SigningIdentity
 from recommons.server.authority import site_of
 from recommons.server.federation import office as office_module
+from recommons.server.federation.acts import show_status
 from recommons.server.federation.founding import found
 from recommons.server.federation.office import Office
 from recommons.server.federation.publishing import publish
@@ -197,23 +198,46 @@ def test_an_approval_that_was_killed_within_its_transaction_never_was(
     assert pinned(founded).roster.epoch == 1
 
 
-@pytest.mark.parametrize("step", ["before its epoch", "before it takes its place"])
+def cut_off(founded: Founded, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """A rotation of the coordinator's key is killed at this step."""
+
+    def killed(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    acts = iter((publish, killed))  # it publishes what there was, then what it did
+    with monkeypatch.context() as patch:
+        if step == "before its epoch":
+            patch.setattr(Office, "_next", killed)
+        else:
+            patch.setattr(office_module, "publish", lambda *given: next(acts)(*given))
+        with pytest.raises(KeyboardInterrupt):
+            founded.office.appoint(founded.key)
+
+
+STEPS = ("before its epoch", "before it takes its place")
+
+
+@pytest.mark.parametrize("first", STEPS)
+@pytest.mark.parametrize("second", STEPS)
+def test_a_rotation_that_was_cut_off_twice_loses_no_key_that_was_appointed(
+    founded: Founded, plum: Applicant, monkeypatch: pytest.MonkeyPatch, first: str, second: str
+) -> None:
+    founded.let_in(plum)
+    before = founded.office.coordinator_key
+    cut_off(founded, monkeypatch, first)
+    cut_off(founded, monkeypatch, second)
+    publish(founded.office.home, founded.office.book)
+    assert founded.office.coordinator_key == pinned(founded).coordinator_key
+    assert (founded.office.coordinator_key == before) == (first == second == STEPS[0])
+
+
+@pytest.mark.parametrize("step", STEPS)
 def test_a_coordinators_key_is_the_appointed_one_however_rotation_ends(
     founded: Founded, plum: Applicant, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     founded.let_in(plum)
     before = founded.office.coordinator_key
-
-    def killed(*_arguments: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        if step == "before its epoch":
-            patch.setattr(Office, "_next", killed)
-        else:
-            patch.setattr(office_module, "publish", killed)
-        with pytest.raises(KeyboardInterrupt):
-            founded.office.appoint(founded.key)
+    cut_off(founded, monkeypatch, step)
     publish(founded.office.home, founded.office.book)
     assert founded.office.coordinator_key == pinned(founded).coordinator_key
     assert (founded.office.coordinator_key == before) == (step == "before its epoch")
@@ -226,16 +250,28 @@ def test_the_roster_after_a_rotation_that_was_cut_off_does_not_take_it_back(
 ) -> None:
     founded.let_in(plum)
     before = founded.office.coordinator_key
-
-    def killed(*_arguments: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(office_module, "publish", killed)
-        with pytest.raises(KeyboardInterrupt):
-            founded.office.appoint(founded.key)
+    cut_off(founded, monkeypatch, "before it takes its place")
     founded.let_in(cherry)
     assert founded.office.coordinator_key == pinned(founded).coordinator_key != before
+
+
+def test_a_restored_home_signs_no_epoch_under_a_number_that_a_site_has_pinned(
+    founded: Founded, plum: Applicant, cherry: Applicant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    founded.let_in(plum)
+    book = founded.office.book
+    with book.act() as act:
+        book.report(act, "plum", 4, now=NOW)
+    show_status(founded.folder, as_json=False)
+    assert "this home is an old backup" in capsys.readouterr().out
+    founded.let_in(cherry)
+    assert pinned(founded).roster.epoch == 5
+    show_status(founded.folder, as_json=False)
+    assert "backup" not in capsys.readouterr().out
+    with book.act() as act:  # and no member uses up the numbers there are
+        book.report(act, "plum", 1 << 52, now=NOW)
+    founded.office.appoint(founded.key)
+    assert pinned(founded).roster.epoch == 6
 
 
 def test_before_there_is_a_roster_the_coordinators_key_is_simply_another(

@@ -1,6 +1,7 @@
 import socket
 import ssl
 import threading
+import time
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flwr.proto.fleet_pb2 import (
     ActivateNodeRequest,
@@ -27,11 +29,12 @@ from flwr.proto.message_pb2 import (
 from flwr.proto.node_pb2 import Node
 from flwr.proto.run_pb2 import GetRunRequest, GetRunResponse, Run
 
-from recommons.client.agent.credentials import read_node_key
+from recommons.client.agent.credentials import read_node_key, signing_request
 from recommons.common.errors import InvalidInput
 from recommons.server.authority import Authority, key_fingerprint
-from recommons.server.gateway import SuperLink
+from recommons.server.gateway import Members, SuperLink
 from recommons.server.gateway.calls import CALLS
+from recommons.server.gateway.denial import Denial
 from recommons.server.gateway.limits import Allowance, Limits
 from recommons.server.gateway.members import write_members
 from tests.server.gateway.conftest import FEDERATION, LIMITS, Door
@@ -42,7 +45,8 @@ PUSH_OBJECT = "/v1/fleet/push-object"
 PULL_OBJECT = "/v1/fleet/pull-object"
 GET_RUN = "/v1/fleet/get-run"
 PLUM, PEAR = 11, 22
-ASKED, REPLY = "a5" * 32, "e7" * 32
+NOW = datetime.now(UTC).isoformat()  # Flower and the gateway accept it for five minutes
+ASKED, OTHER, REPLY = "a5" * 32, "b6" * 32, "e7" * 32
 
 
 def node_key(home: Path) -> bytes:
@@ -54,7 +58,7 @@ def headers(home: Path) -> dict[str, str]:
     return {
         "flwr-public-key": b64encode(node_key(home)).decode(),
         "flwr-signature": "c2ln",
-        "flwr-timestamp": "2026-05-01T12:00:00+00:00",
+        "flwr-timestamp": NOW,
         "content-type": "application/protobuf",
     }
 
@@ -243,6 +247,23 @@ def test_an_expired_certificate_is_not_heard_and_a_future_one_neither(door: Door
     assert not refused_by_tls(door, door.context(door.admit("fig")))
 
 
+def test_a_certificate_that_expires_on_an_open_line_is_turned_away(door: Door) -> None:
+    plum = door.admit("plum")
+    members = Members(door.folder / "sites.json", FEDERATION)
+    (valid,) = x509.load_pem_x509_certificates((plum / "node.pem").read_bytes())[:1]
+    assert members.admit(valid.public_bytes(Encoding.DER)).site == "plum"
+    old = door.authority.issue_site(
+        FEDERATION,
+        "plum",
+        signing_request(read_node_key(plum), "plum"),
+        now=datetime.now(UTC) - timedelta(days=40),
+        days=30,
+    )
+    (expired,) = x509.load_pem_x509_certificates(old)[:1]
+    with pytest.raises(Denial, match="not a present member's"):
+        members.admit(expired.public_bytes(Encoding.DER))
+
+
 def test_a_servers_certificate_does_not_open_the_door(door: Door) -> None:
     context = door.context(None)
     context.load_cert_chain(door.folder / "link.pem", door.folder / "link.key")
@@ -302,9 +323,38 @@ def test_headers_that_stand_twice_or_not_at_all_are_refused(door: Door) -> None:
     assert not door.upstream.asked
 
 
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (4, "passed"),
+        (6, "gateway/clock"),
+        (3600, "gateway/clock"),
+        (-300, "passed"),
+        (-310, "gateway/clock"),
+        (-3600, "gateway/clock"),
+    ],
+)
+def test_a_clock_that_flower_would_refuse_is_refused_by_name(
+    door: Door, seconds: int, expected: str
+) -> None:
+    plum = door.admit("plum")
+    body = ActivateNodeRequest(public_key=node_key(plum)).SerializeToString()
+    told = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+    answer = call(door, plum, "/v1/fleet/activate-node", body, **{"flwr-timestamp": told})
+    assert (code(answer) if answer.status_code == 401 else "passed") == expected
+    assert bool(door.upstream.asked) == (expected == "passed")
+
+
+@pytest.mark.parametrize("told", ["", "now", "2026-05-01T12:00:00", "9999-99-99T00:00:00+00:00"])
+def test_a_time_that_is_none_is_refused(door: Door, told: str) -> None:
+    plum = door.admit("plum")
+    answer = call(door, plum, PULL, b"", **{"flwr-timestamp": told})
+    assert (answer.status_code, code(answer)) == (400, "gateway/malformed")
+
+
 def test_a_site_reads_only_what_was_delivered_to_it(door: Door) -> None:
     plum, pear = door.admit("plum"), door.admit("pear")
-    door.depot.send(ASKED, b"for plum alone")
+    door.depot.send(PLUM, ASKED, b"for plum alone")
     deliver(door, plum, PLUM)
     door.upstream.asked.clear()
     wanted: list[tuple[str, Any]] = [
@@ -316,7 +366,7 @@ def test_a_site_reads_only_what_was_delivered_to_it(door: Door) -> None:
         assert (response.status_code, code(response)) == (403, "gateway/not-yours"), path
         assert b"plum" not in response.content
     assert not door.upstream.asked
-    assert door.depot.sent(ASKED) == b"for plum alone"
+    assert door.depot.sent(PLUM, ASKED) == b"for plum alone"
     for path, request in wanted:  # the companion: the one it was delivered to may
         request.node.node_id = PLUM
         response = call(door, plum, path, request.SerializeToString())
@@ -326,7 +376,7 @@ def test_a_site_reads_only_what_was_delivered_to_it(door: Door) -> None:
             assert (given.object_available, given.object_content) == (True, b"for plum alone")
         request.run_id = 8
         assert call(door, plum, path, request.SerializeToString()).status_code == 403, path
-    door.depot.withdraw(ASKED)
+    door.depot.withdraw(PLUM, ASKED)
     gone = PullObjectRequest(node=Node(node_id=PLUM), run_id=7, object_id=ASKED)
     response = call(door, plum, PULL_OBJECT, gone.SerializeToString())
     assert not PullObjectResponse.FromString(response.content).object_found
@@ -362,7 +412,7 @@ def test_a_site_answers_only_what_was_delivered_to_it_in_its_own_name(door: Door
 
 def test_a_site_uploads_only_what_its_own_reply_calls_for(door: Door) -> None:
     plum, pear = door.admit("plum"), door.admit("pear")
-    door.depot.send(ASKED, b"request")
+    door.depot.send(PLUM, ASKED, b"request")
     deliver(door, plum, PLUM)
     door.upstream.asked.clear()
     announced = call(door, plum, PUSH, reply(PLUM).SerializeToString())
@@ -406,12 +456,14 @@ def test_the_coordinators_settings_are_left_out_of_a_run(door: Door) -> None:
 
 def test_a_site_that_waits_hears_at_once_when_there_is_a_message(door: Door) -> None:
     plum = door.admit("plum")
-    metadata = Metadata(run_id=7, message_id="m", src_node_id=1, dst_node_id=PLUM)
+    metadata = Metadata(run_id=7, message_id=ASKED, src_node_id=1, dst_node_id=PLUM)
     answer = PullMessagesResponse(
-        messages_list=[Message(metadata=metadata)], message_object_trees=[ObjectTree(object_id="m")]
+        messages_list=[Message(metadata=metadata)],
+        message_object_trees=[ObjectTree(object_id=ASKED)],
     )
 
     def send() -> None:
+        door.depot.send(PLUM, ASKED, b"request")
         door.upstream.answers[PULL] = answer.SerializeToString()
         door.app.nudge()
 
@@ -420,21 +472,52 @@ def test_a_site_that_waits_hears_at_once_when_there_is_a_message(door: Door) -> 
     response = call(door, plum, PULL, body, **{"recommons-wait": "15"})
     assert PullMessagesResponse.FromString(response.content) == answer
     assert len(door.upstream.asked) == 2  # at first, and when there was a nudge
+    door.upstream.asked.clear()
     door.upstream.answers.clear()
+    door.app.nudge()
     empty = call(door, plum, PULL, body, **{"recommons-wait": "1"})
     assert (empty.status_code, empty.content) == (200, b"")
-    door.upstream.asked.clear()
-    assert call(door, plum, PULL, body).content == b""
-    assert not door.upstream.asked  # there is nothing, and nobody has said otherwise since
-    door.upstream.answers[PULL] = answer.SerializeToString()
+    assert not door.upstream.asked  # what was sent was delivered, so there is nothing to ask for
+    send()
+    response = call(door, plum, PULL, body, **{"recommons-wait": "1"})
+    assert response.content == b""  # the same message again is nothing new
+    metadata.message_id = OTHER
+    other = PullMessagesResponse(
+        messages_list=[Message(metadata=metadata)],
+        message_object_trees=[ObjectTree(object_id=OTHER)],
+    )
+    door.depot.send(PLUM, OTHER, b"request")
+    door.upstream.answers[PULL] = other.SerializeToString()
+    response = call(door, plum, PULL, body)  # seen without a nudge, by who asks anyway
+    assert PullMessagesResponse.FromString(response.content) == other
+
+
+def test_flower_is_asked_once_for_a_message_that_it_does_not_have_yet(door: Door) -> None:
+    plum = door.admit("plum")
+    door.depot.send(PLUM, ASKED, b"request")  # laid ready before Flower knows of it
+    body = PullMessagesRequest(node=Node(node_id=PLUM)).SerializeToString()
+    for _ in range(3):
+        assert call(door, plum, PULL, body).content == b""
+    assert len(door.upstream.asked) == 1
     door.app.nudge()
-    response = call(door, plum, PULL, body, **{"recommons-wait": "5"})
-    assert PullMessagesResponse.FromString(response.content) == answer
+    time.sleep(0.2)
+    assert call(door, plum, PULL, body).content == b""
+    assert len(door.upstream.asked) == 2
+
+
+def test_flower_says_whose_a_node_is_whatever_waits_for_it(door: Door) -> None:
+    plum = door.admit("plum")
+    call(door, plum, PULL, PullMessagesRequest(node=Node(node_id=PLUM)).SerializeToString())
+    door.upstream.status = 403
+    for _ in range(2):
+        body = PullMessagesRequest(node=Node(node_id=PEAR)).SerializeToString()
+        assert call(door, plum, PULL, body, **{"recommons-wait": "1"}).status_code == 403
+    assert len(door.upstream.asked) == 3
 
 
 def test_the_app_is_nudged_when_a_reply_is_there(door: Door) -> None:
     plum = door.admit("plum")
-    door.depot.send(ASKED, b"request")
+    door.depot.send(PLUM, ASKED, b"request")
     deliver(door, plum, PLUM)
     announced = call(door, plum, PUSH, reply(PLUM).SerializeToString())
     session = PushMessagesResponse.FromString(announced.content).session_id

@@ -10,13 +10,13 @@ from recommons.client.agent.link import LinkError
 from recommons.client.releases import installed, latest
 from recommons.common.errors import InvalidInput
 from recommons.common.federation import Federation
-from recommons.common.published import FILES, NOTE_FILE, PublishedFile, ReleaseNote
+from recommons.common.published import FILES, NOTE_FILE, ReleaseNote
 from recommons.common.secagg.identity import SigningIdentity
 from recommons.common.secagg.roster import Roster, RosterSite
+from tests.release_notes import COORDINATOR, make_note
 from tests.server.gateway.conftest import FEDERATION, Door
 
 LIST = "/v1/recommons/releases"
-COORDINATOR = SigningIdentity(b"c" * 32)
 CONTENTS = {FILES[0]: bytes(range(256)) * 20_000, FILES[1]: b'{"model":"als"}'}
 
 
@@ -26,19 +26,13 @@ def publish(door: Door, signer: SigningIdentity = COORDINATOR, **changed: object
     number = len(list(shelf.glob("*"))) + 1
     before = shelf / f"{number - 1:03d}" / NOTE_FILE
     previous = ReleaseNote.from_bytes(before.read_bytes()).hash.hex() if number > 1 else ""
-    fields: dict[str, object] = {
+    given: dict[str, object] = {
         "federation": FEDERATION,
         "number": number,
         "run": f"{number:032x}",
-        "plan": "cd" * 32,
-        "model": "als",
-        "arrays": "ef" * 32,
-        "epsilon": 8.0,
-        "delta": 1e-6,
-        "files": {name: PublishedFile.of(content) for name, content in CONTENTS.items()},
         "previous": previous,
     }
-    note = ReleaseNote.model_validate(fields | changed).signed(signer)
+    note = make_note(CONTENTS, signer, **(given | changed))
     folder = shelf / f"{number:03d}"
     folder.mkdir(parents=True)
     for name, content in {**CONTENTS, NOTE_FILE: note.to_bytes()}.items():

@@ -66,6 +66,7 @@ def _privacy(epsilon: float | None, sites: int, releases: int) -> dict[str, Any]
                 "attempt": 1 + number % 2,
                 "block": ("gram", "factors")[number % 2],
                 "mu": None if epsilon is None else 0.25 + 0.1 * number,
+                "sampling": (None, 0.2)[number % 2],
                 "epsilon_cumulative": times(0.9731 * (number + 1) / releases),
             }
             for number in range(releases)

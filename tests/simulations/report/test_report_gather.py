@@ -1,5 +1,6 @@
 """From a run's releases to the privacy figures of its report."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -46,19 +47,26 @@ def plan() -> Plan:
     )
 
 
-def figures(of: Plan) -> PrivacyFigures:
-    """The figures of a run in which every round was opened at its first attempt."""
-    released = tuple(
-        events_of_round(spec, of.noise_cohort(), round_index=index)
+def figures(of: Plan, *, sampling: float | None = None) -> PrivacyFigures:
+    """The figures of a run in which every round was opened at its first attempt.
+
+    Args:
+        of: The plan.
+        sampling: Rate at which users were drawn in the last round, whatever the plan says.
+    """
+    released = [
+        tuple(events_of_round(spec, of.noise_cohort(), round_index=index))
         for index, spec in enumerate(of.specs())
-    )
+    ]
+    if sampling is not None:
+        released[-1] = tuple(replace(event, sampling=sampling) for event in released[-1])
     nothing = cast(Any, None)
     return RunFigures(
         settings=nothing,
         dataset=nothing,
         declared=of.declared_users,
         plan=of,
-        training=cast(Any, SimpleNamespace(events=released)),
+        training=cast(Any, SimpleNamespace(events=tuple(released))),
         evaluated=nothing,
         version="0",
         command="",
@@ -82,6 +90,17 @@ def test_released_and_reserved_are_the_accountants(made: tuple[Plan, PrivacyFigu
     assert found.epsilon_reserved == epsilon_of(of.reserved(), of.privacy.delta)
     assert found.epsilon < found.epsilon_reserved <= 8
     assert found.releases[-1].epsilon_cumulative == found.epsilon
+
+
+def test_each_release_says_how_many_of_the_users_were_drawn(
+    made: tuple[Plan, PrivacyFigures],
+) -> None:
+    of, everyone = made
+    found = figures(of, sampling=0.25)
+    last = found.releases[-1].round
+    assert {release.sampling for release in everyone.releases} == {None}
+    assert {r.round: r.sampling for r in found.releases}[last] == 0.25
+    assert {release.sampling for release in found.releases if release.round < last} == {None}
 
 
 def test_a_true_report_has_every_cross_check_and_no_disagreement(

@@ -5,13 +5,13 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
-from importlib.resources import files
 from typing import Any
 
 import pytest
 
 from recommons.simulations.report.page import render_page
 from recommons.simulations.report.schema import parse_report
+from recommons.simulations.report.styles import page_style
 
 Make = Callable[..., dict[str, Any]]
 
@@ -315,7 +315,7 @@ def _pointer(name: str) -> str:
 
 
 def test_red_is_a_colour_of_its_own_on_light_dark_and_paper() -> None:
-    css = (files("recommons.simulations.report") / "page.css").read_text("utf-8")
+    css = page_style()
     shades = re.findall(r"--wrong: (#[0-9a-f]{6});", css)
     assert len(shades) == 3
     for shade in shades:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 
 from recommons.common.data.catalogue import Catalogue, FeatureColumn
 from recommons.common.data.interactions import Interactions
 from recommons.common.models.als import AlsSettings
 from recommons.common.models.interface import Arrays, NoisySum
+from recommons.common.models.neural.clipping import Batch, Clipping, clipped_sum, user_norms
 from recommons.common.models.neural.two_tower import TwoTowerModel, TwoTowerSettings
 from recommons.common.privacy.mechanism import BlockMechanism
 
@@ -66,19 +68,22 @@ def make_users(seed: int = 0, users: int = USERS) -> Interactions:
     )
 
 
+SMALL: Mapping[str, object] = {
+    "dim": 6,
+    "features": 5,
+    "most_users": USERS,
+    "warm": "content",
+    "warm_share": 0.5,
+    "steps": 4,
+    "rate": 0.5,
+    "users": 2 * USERS,
+    "learning_rate": 0.02,
+}
+"""Settings of either model that train in a moment."""
+
+
 def make_model(name: str, **changes: object) -> TwoTowerModel:
-    settings: dict[str, object] = {
-        "dim": 6,
-        "features": 5,
-        "most_users": USERS,
-        "warm": "content",
-        "warm_share": 0.5,
-        "steps": 4,
-        "rate": 0.5,
-        "users": 2 * USERS,
-        "learning_rate": 0.02,
-    }
-    options = TwoTowerSettings(**(settings | dict(VARIANTS[name]) | changes))  # type: ignore[arg-type]
+    options = TwoTowerSettings(**{**SMALL, **VARIANTS[name], **changes})  # type: ignore[arg-type]
     return TwoTowerModel(catalogue=make_catalogue(), options=options)
 
 
@@ -120,6 +125,31 @@ class Course:
             }
             self.done = (*self.done, noisy)
         return self
+
+
+def check_against_users_one_at_a_time(
+    towers: torch.nn.Module, batch: Batch, clipping: Clipping, *, closeness: float
+) -> None:
+    """Every user's norm and the clipped sum, against one backward pass for each user."""
+    names, parameters = zip(
+        *((n, p) for n, p in towers.named_parameters() if p.requires_grad), strict=True
+    )
+    norms = user_norms(towers, batch, clipping=clipping)
+    together = torch.stack([norms[name] for name in names]).norm(dim=0)
+    clip = float(together.median())
+    expected = {name: torch.zeros_like(p) for name, p in zip(names, parameters, strict=True)}
+    for user in range(len(batch[0])):
+        loss = towers(*(tensor[user : user + 1] for tensor in batch)).sum()
+        gradients = dict(zip(names, torch.autograd.grad(loss, parameters), strict=True))
+        whole = torch.cat([g.flatten() for g in gradients.values()]).norm()
+        torch.testing.assert_close(together[user], whole, rtol=closeness, atol=closeness * 1e-3)
+        for name, gradient in gradients.items():
+            expected[name] += gradient * min(1.0, clip / (float(whole) + 1e-6))
+    found = clipped_sum(towers, [batch], clip=clip, clipping=clipping)
+    for name in names:
+        torch.testing.assert_close(
+            found[name], expected[name].detach(), rtol=10 * closeness, atol=closeness * 1e-2
+        )
 
 
 @pytest.fixture

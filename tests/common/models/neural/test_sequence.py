@@ -13,7 +13,7 @@ from recommons.common.errors import InvalidInput, PrivacyError
 from recommons.common.models.als import AlsSettings
 from recommons.common.models.interface import PublicFigures
 from recommons.common.models.neural.batches import Negatives
-from recommons.common.models.neural.clipping import Batch, clipped_sum, user_norms
+from recommons.common.models.neural.clipping import Batch, Clipping
 from recommons.common.models.neural.events import gap_steps, last_events
 from recommons.common.models.neural.sequence import SequenceModel, SequenceSettings
 from recommons.common.models.neural.sequence_scoring import SequenceScorer
@@ -22,8 +22,10 @@ from recommons.common.models.neural.user_sums import aligned, user_gradient, use
 from recommons.common.privacy.mechanism import BlockMechanism
 from tests.common.models.neural.conftest import (
     ITEMS,
+    SMALL,
     USERS,
     Course,
+    check_against_users_one_at_a_time,
     make_catalogue,
     make_users,
 )
@@ -54,20 +56,8 @@ def make_sequences(seed: int = 0, users: int = USERS) -> Interactions:
 
 
 def make_model(name: str, **changes: object) -> SequenceModel:
-    settings: dict[str, object] = {
-        "dim": 6,
-        "features": 5,
-        "most_users": USERS,
-        "warm": "content",
-        "warm_share": 0.5,
-        "steps": 4,
-        "rate": 0.5,
-        "users": 2 * USERS,
-        "learning_rate": 0.02,
-        "most_items": 7,
-        "most_targets": 7,
-    }
-    options = SequenceSettings(**(settings | dict(VARIANTS[name]) | changes))  # type: ignore[arg-type]
+    few = {"most_items": 7, "most_targets": 7}
+    options = SequenceSettings(**{**SMALL, **few, **VARIANTS[name], **changes})  # type: ignore[arg-type]
     return SequenceModel(catalogue=make_catalogue(), options=options)
 
 
@@ -101,27 +91,11 @@ def test_every_shipped_module_is_sound_under_ghost_clipping_and_hooks(course: Co
 
 @pytest.mark.parametrize("clipping", ["ghost", "hooks"])
 def test_norms_and_clipped_sums_are_those_of_users_one_at_a_time(
-    course: Course, clipping: str
+    course: Course, clipping: Clipping
 ) -> None:
     towers = module(course)
     (batch,) = batches(course, course.users)
-    names, parameters = zip(
-        *((n, p) for n, p in towers.named_parameters() if p.requires_grad), strict=True
-    )
-    norms = user_norms(towers, batch, clipping=clipping)  # type: ignore[arg-type]
-    together = torch.stack([norms[name] for name in names]).norm(dim=0)
-    clip = float(together.median())
-    expected = {name: torch.zeros_like(p) for name, p in zip(names, parameters, strict=True)}
-    for user in range(len(batch[0])):
-        loss = towers(*(tensor[user : user + 1] for tensor in batch)).sum()
-        gradients = dict(zip(names, torch.autograd.grad(loss, parameters), strict=True))
-        whole = torch.cat([g.flatten() for g in gradients.values()]).norm()
-        torch.testing.assert_close(together[user], whole, rtol=1e-7, atol=1e-10)
-        for name, gradient in gradients.items():
-            expected[name] += gradient * min(1.0, clip / (float(whole) + 1e-6))
-    found = clipped_sum(towers, [batch], clip=clip, clipping=clipping)  # type: ignore[arg-type]
-    for name in names:
-        torch.testing.assert_close(found[name], expected[name].detach(), rtol=1e-6, atol=1e-9)
+    check_against_users_one_at_a_time(towers, batch, clipping, closeness=1e-7)
 
 
 def test_a_users_integers_are_the_same_in_any_company(course: Course) -> None:
@@ -305,7 +279,7 @@ def test_defaults_follow_public_figures_and_what_is_given(epsilon: float) -> Non
     figures = PublicFigures(declared_users={"a": 500, "b": 900}, n_items=300, epsilon=epsilon)
     options = SequenceSettings.choose(figures, given={"most_items": 9})
     assert options.most_items == options.most_targets == 9
-    assert options.trained == ("all" if epsilon == float("inf") else "fusion")
+    assert options.trained == "fusion"
     assert options.users == 1400
 
 

@@ -9,7 +9,7 @@ import torch
 from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput, PrivacyError
 from recommons.common.models.interface import NoisySum, PublicFigures
-from recommons.common.models.neural.clipping import clipped_sum, user_norms
+from recommons.common.models.neural.clipping import Clipping
 from recommons.common.models.neural.soundness import check_sound
 from recommons.common.models.neural.tower_scoring import TowerScorer
 from recommons.common.models.neural.two_tower import TwoTowerModel, TwoTowerSettings
@@ -19,6 +19,7 @@ from tests.common.models.neural.conftest import (
     USERS,
     VARIANTS,
     Course,
+    check_against_users_one_at_a_time,
     make_catalogue,
     make_model,
     make_users,
@@ -48,27 +49,11 @@ def test_every_shipped_module_is_sound_and_ghost_clippable(
 
 @pytest.mark.parametrize("clipping", ["ghost", "hooks"])
 def test_norms_and_clipped_sums_are_those_of_users_one_at_a_time(
-    course: Course, users: Interactions, clipping: str
+    course: Course, users: Interactions, clipping: Clipping
 ) -> None:
     towers = module(course)
     (batch,) = batches(course, users)
-    names, parameters = zip(
-        *((n, p) for n, p in towers.named_parameters() if p.requires_grad), strict=True
-    )
-    norms = user_norms(towers, batch, clipping=clipping)  # type: ignore[arg-type]
-    together = torch.stack([norms[name] for name in names]).norm(dim=0)
-    clip = float(together.median())
-    expected = {name: torch.zeros_like(p) for name, p in zip(names, parameters, strict=True)}
-    for user in range(len(batch[0])):
-        loss = towers(*(tensor[user : user + 1] for tensor in batch)).sum()
-        gradients = dict(zip(names, torch.autograd.grad(loss, parameters), strict=True))
-        whole = torch.cat([g.flatten() for g in gradients.values()]).norm()
-        torch.testing.assert_close(together[user], whole, rtol=1e-9, atol=1e-12)
-        for name, gradient in gradients.items():
-            expected[name] += gradient * min(1.0, clip / (float(whole) + 1e-6))
-    found = clipped_sum(towers, [batch], clip=clip, clipping=clipping)  # type: ignore[arg-type]
-    for name in names:
-        torch.testing.assert_close(found[name], expected[name].detach(), rtol=1e-8, atol=1e-11)
+    check_against_users_one_at_a_time(towers, batch, clipping, closeness=1e-9)
 
 
 def test_settings_describe_the_model_and_survive_json() -> None:

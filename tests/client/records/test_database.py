@@ -1,0 +1,108 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from recommons.client.records.database import kept_open
+from recommons.client.records.store import SiteStore
+
+
+def times_open(path: Path) -> int:
+    """How many of this process's descriptors are of the file, also where it is gone."""
+    found = 0
+    for link in Path("/proc/self/fd").iterdir():
+        try:
+            found += str(link.readlink()).startswith(str(path.resolve()))
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def remember(store: SiteStore, value: bytes) -> None:
+    with store.transaction() as t:
+        store.set_fact(t, "fact", value)
+
+
+def remembered(store: SiteStore) -> bytes | None:
+    with store.transaction() as t:
+        return store.fact(t, "fact")
+
+
+def test_a_file_is_opened_once_for_all_and_closed_with_the_last(tmp_path: Path) -> None:
+    path = tmp_path / "site.db"
+    one, two = SiteStore(path), SiteStore(path)
+    remember(one, b"a")
+    assert remembered(two) == b"a"
+    assert times_open(path) == 1
+    one.close()
+    one.close()
+    assert remembered(two) == b"a"
+    assert times_open(path) == 1
+    two.close()
+    assert times_open(path) == 0
+
+
+def test_a_file_stays_open_between_its_users_as_long_as_it_is_asked_to(tmp_path: Path) -> None:
+    path = tmp_path / "site.db"
+    with kept_open(path):
+        assert not path.exists()
+        SiteStore(path).close()
+        store = SiteStore(path)
+        remember(store, b"a")
+        store.close()
+        assert times_open(path) == 1
+        left = SiteStore(path)
+    assert remembered(left) == b"a"
+    left.close()
+    assert times_open(path) == 0
+
+
+def test_a_file_in_the_place_of_another_is_opened_anew(tmp_path: Path) -> None:
+    path, backup = tmp_path / "site.db", tmp_path / "backup.db"
+    with kept_open(path):
+        store = SiteStore(path)
+        remember(store, b"old")
+        shutil.copy(path, backup)
+        remember(store, b"new")
+        store.close()
+        backup.replace(path)
+        again = SiteStore(path)
+        assert remembered(again) == b"old"
+        again.close()
+        path.unlink()
+        empty = SiteStore(path)
+        assert remembered(empty) is None
+        empty.close()
+    assert times_open(path) == 0
+
+
+def test_a_file_that_is_overwritten_in_its_place_is_read_anew(tmp_path: Path) -> None:
+    path = tmp_path / "site.db"
+    store = SiteStore(path)
+    remember(store, b"old")
+    backup = path.read_bytes()
+    remember(store, b"new")
+    path.write_bytes(backup)
+    assert remembered(store) == b"old"
+
+
+def test_what_is_laid_beside_the_tables_goes_with_the_transaction(tmp_path: Path) -> None:
+    store = SiteStore(tmp_path / "site.db")
+    with store.transaction() as t:
+        t.execute(text("CREATE TEMP TABLE present (key BLOB)"))
+        t.execute(text("INSERT INTO present VALUES (1)"))
+    with store.transaction() as t, pytest.raises(OperationalError, match="no such table"):
+        t.execute(text("SELECT * FROM present"))
+
+
+def test_a_file_that_cannot_be_opened_is_not_taken_for_open(tmp_path: Path) -> None:
+    path = tmp_path / "site.db"
+    path.write_bytes(b"not a database" * 1000)
+    for _ in range(2):
+        with pytest.raises(Exception, match="not a database"):
+            SiteStore(path)
+    path.unlink()
+    store = SiteStore(path)
+    assert remembered(store) is None

@@ -1,0 +1,102 @@
+"""A coordinator's health endpoints and metrics, over real HTTP."""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from recommons.common.errors import InvalidInput
+from recommons.server.attendance import RunOptions
+from recommons.server.home import CoordinatorHome, CoordinatorSettings
+from recommons.server.plan_file import read_plan_file
+from recommons.server.runs import Runs
+from recommons.server.watching import watched
+from tests.deployment.conftest import Deployment, found_deployment
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return int(answer.status), answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def values(text: str) -> dict[str, float]:
+    lines = (line for line in text.splitlines() if line and not line.startswith("#"))
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+
+def supervised(home: CoordinatorHome, *, up: bool) -> None:
+    """What the supervisor writes of its children; this very process stands for it."""
+    state = {"name": "gateway", "pid": 1, "up": up, "since": "2026-11-23T00:00:00Z", "starts": 3}
+    folder = home.folder / "superlink"
+    folder.mkdir(exist_ok=True)
+    told = {"supervisor": os.getpid(), "processes": [state]}
+    (folder / "processes.json").write_text(json.dumps(told))
+
+
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path) -> Deployment:
+    """Three sites by files, nobody started, one run that waits."""
+    found = found_deployment(tmp_path_factory.mktemp("watched"), tiny_data)
+    planned = read_plan_file(found.write_plan(epsilon=4))
+    Runs(found.home.folder).found(planned, RunOptions())
+    return found
+
+
+def test_readiness_names_what_is_missing(founded: Deployment) -> None:
+    with watched(founded.home, ("127.0.0.1", 0)) as (_, port):
+        assert get(port, "/livez") == (200, '{"alive": true}\n')
+        status, told = get(port, "/readyz")
+        expected = ["coordinator/process", "coordinator/superlink"]
+        assert (status, json.loads(told)["reasons"]) == (503, expected)
+        supervised(founded.home, up=True)
+        assert json.loads(get(port, "/readyz")[1])["reasons"] == ["coordinator/superlink"]
+        supervised(founded.home, up=False)
+        assert "coordinator/process" in json.loads(get(port, "/readyz")[1])["reasons"]
+        assert get(port, "/status")[0] == 404
+
+
+def test_metrics_say_how_processes_sites_and_runs_stand(
+    founded: Deployment, tiny_data: Path
+) -> None:
+    supervised(founded.home, up=True)
+    with watched(founded.home, ("127.0.0.1", 0)) as (_, port):
+        status, text = get(port, "/metrics")
+    found = values(text)
+    prefix = "recommons_coordinator"
+    assert status == 200
+    assert found[f'{prefix}_process_up{{name="gateway"}}'] == 1
+    assert found[f'{prefix}_process_starts_total{{name="gateway"}}'] == 3
+    assert found[f"{prefix}_sites"] == 3
+    assert found[f'{prefix}_runs{{state="waiting"}}'] == 1
+    assert found[f'{prefix}_runs{{state="finished"}}'] == 0
+    assert found[f"{prefix}_run_epsilon_released"] == 0
+    assert 3.9 < found[f"{prefix}_run_epsilon_reserved"] <= 4
+    users = {line.split(",")[0] for line in (tiny_data / "events.csv").read_text().splitlines()[1:]}
+    assert not any(user in text for user in users)
+
+
+def test_a_federation_without_a_roster_is_not_ready_and_still_answers(tmp_path: Path) -> None:
+    settings = CoordinatorSettings(
+        federation="fruit", names=("127.0.0.1",), port=1, enrolment_port=2, superlink_port=3
+    )
+    home = CoordinatorHome.create(tmp_path / "home", settings, now=datetime.now(UTC))
+    with watched(home, ("127.0.0.1", 0)) as (_, port):
+        assert "coordinator/no-roster" in json.loads(get(port, "/readyz")[1])["reasons"]
+        assert "recommons_coordinator_releases 0.0" in get(port, "/metrics")[1]
+
+
+def test_an_address_that_is_taken_is_refused(founded: Deployment) -> None:
+    with (
+        watched(founded.home, ("127.0.0.1", 0)) as taken,
+        pytest.raises(InvalidInput, match="health is"),
+        watched(founded.home, taken),
+    ):
+        pass
