@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -97,16 +97,17 @@ class StockNodes:
         )
 
     def stop(self) -> None:
-        """End all of them, the SuperNodes first."""
+        """End all of them, the SuperNodes first, and every app that they started."""
         running = [self.processes[name] for name in reversed(self.processes)]
         for process in running:
             process.send_signal(signal.SIGTERM)
         for process in running:
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            # Flower lets apps that wait for an answer live on.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def _start(self, name: str, program: str, options: Sequence[str], folder: Path) -> None:
         with (folder / f"{program}.log").open("ab") as log:
@@ -114,6 +115,7 @@ class StockNodes:
                 [str(_BINARIES / program), *options],
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
                 env={
                     **os.environ,
                     "FLWR_HOME": str(folder / ".flwr"),

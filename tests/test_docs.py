@@ -35,7 +35,8 @@ PAGES = [
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
 BLOCK = re.compile(r"^```([^\n`]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!`)\[[^\]]*\]\(([^)\s]+)\)")
-NAMES_OF_OTHER_TOOLS = {"--strict"}
+NAMES_OF_OTHER_TOOLS = {"--strict", "--trusted-entities"}
+SHELL = re.compile(r"\s(?:\d?>|<|\||&).*")  # where a command goes to, and in which company
 
 
 def blocks(path: Path, language: str) -> list[str]:
@@ -45,7 +46,9 @@ def blocks(path: Path, language: str) -> list[str]:
 def commands(path: Path) -> list[list[str]]:
     """Each `recommons` command of a page's shell blocks, as its words."""
     lines = "\n".join(blocks(path, "sh")).splitlines()
-    parts = [part.split("#")[0].split() for line in lines for part in line.split("&&")]
+    parts = [
+        SHELL.sub("", part.split("#")[0]).split() for line in lines for part in line.split("&&")
+    ]
     return [words for words in parts if words and words[0] == "recommons"]
 
 

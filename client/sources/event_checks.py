@@ -111,16 +111,21 @@ def sift(
     bad = {f"{c.column}: {c.message.partition(';')[0]}": c.bad for c in [*damaged, *checks]}
     if table.by_line:
         bad = {"not of the file's form": pl.col(SPOILED), **bad}
-    reasons = _first_reasons(bad | _unwanted(columns, positives))
-    counts = [pl.col(ROW).filter(rows).len().alias(reason) for reason, rows in reasons.items()]
+    met = bad | _unwanted(columns, positives)
+    left = pl.any_horizontal(pl.lit(value=False), *met.values()).fill_null(value=False)
+    seen = table.collect(table.frame.select(pl.len().alias("rows"), left.sum().alias("left")))
+    rows, number = seen.row(0)
+    if not number:  # as nearly always, and then nobody asks again
+        return Verdict(rows=rows, kept=pl.lit(value=True), left_out={})
+    reasons = _first_reasons(met)
+    counts = [column.sum().alias(reason) for reason, column in reasons.items()]
     firsts = [pl.col(ROW).filter(reasons[name]).min().alias(f"first {name}") for name in bad]
-    query = table.frame.select(pl.len().alias("rows"), *counts, *firsts)
-    found = table.collect(query).row(0, named=True)
+    found = table.collect(table.frame.select(*counts, *firsts)).row(0, named=True)
     places = ((found[f"first {name}"], name) for name in bad)
     first = min(((row, name) for row, name in places if row is not None), default=None)
     return Verdict(
-        rows=int(found["rows"]),
-        kept=~pl.any_horizontal(pl.lit(value=False), *reasons.values()),
+        rows=rows,
+        kept=~left,
         left_out={r: int(found[r]) for r in reasons if r not in bad and found[r]},
         bad={name: int(found[name]) for name in bad if found[name]},
         first_bad=None if first is None else f"{table.place(first[0])}: {first[1]}",
@@ -205,8 +210,9 @@ def _unwanted(columns: EventColumns, positives: EventFilter) -> dict[str, pl.Exp
 
 def _first_reasons(reasons: Mapping[str, pl.Expr]) -> dict[str, pl.Expr]:
     """Each row under its first reason only."""
-    found: dict[str, pl.Expr] = {}
-    for reason, rows in reasons.items():
-        earlier = pl.any_horizontal(pl.lit(value=False), *found.values())
-        found[reason] = rows.fill_null(value=False) & ~earlier
-    return found
+    met = [rows.fill_null(value=False) for rows in reasons.values()]
+    return {
+        # Of the conditions themselves, not of what is found here: that would double with each.
+        reason: met[k] & ~pl.any_horizontal(pl.lit(value=False), *met[:k])
+        for k, reason in enumerate(reasons)
+    }

@@ -148,25 +148,32 @@ def _joined_json(
             return None
         cells = []
         for field, usual in by_field.items():
-            given = (value[name] for name in usual if value.get(name) is not None)
-            cells.append(_text(next(given, 0 if field == timestamp else "")))
+            cell: object = None
+            for name in usual:
+                if cell is None:
+                    cell = value.get(name)
+            if cell is None:
+                cells.append("0" if field == timestamp else "")
+            else:
+                cells.append(cell if isinstance(cell, str) else _text(cell))
         return _joined(cells)
 
     return pl.Series([read(line) for line in lines.to_list()], dtype=pl.String)
 
 
 def _text(cell: object) -> str:
-    if isinstance(cell, str):
-        return cell
     return DAMAGED if isinstance(cell, dict | list | bool) else repr(cell)
 
 
 def _joined(cells: tuple[str, ...] | list[str] | None) -> str | None:
-    if cells is None or any(_CELL_END in cell for cell in cells):
+    if cells is None:
         return None
     whole = _CELL_END.join(cells)
-    try:
-        whole.encode()
-    except UnicodeEncodeError:  # half a surrogate pair, written as \uD800
-        return None
+    if whole.count(_CELL_END) != len(cells) - 1:
+        return None  # one of them holds it
+    if not whole.isascii():
+        try:
+            whole.encode()
+        except UnicodeEncodeError:  # half a surrogate pair, written as \uD800
+            return None
     return whole

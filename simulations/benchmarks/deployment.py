@@ -105,6 +105,7 @@ def measure_deployment(case: Case, *, output: Path | None, as_json: bool) -> Non
         if rounds:
             progress.print(f"{side}: {rounds} rounds and one to warm up", highlight=False)
             sides.append(measure_side(side, case, rounds))
+            progress.print(f"{side}: {sides[-1].median:.2f} s a round", highlight=False)
     document = {"case": asdict(case), "sides": [_document(side) for side in sides]}
     if output is not None:
         (output / "deployment.json").write_text(json.dumps(document, indent=2) + "\n")

@@ -3,6 +3,10 @@
 So that defaults may be chosen by it, and test users stay for the end:
 
     python -m recommons.simulations.benchmarks.neural ml-1m --epsilon 8 --set clip=0.2
+
+At the end the global model, without what sites add to it, by a whole run of real apps and sums:
+
+    python -m recommons.simulations.benchmarks.neural ml-1m --epsilon 8 --whole --users test
 """
 
 import json
@@ -10,12 +14,13 @@ import math
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from recommons.client.sources import load_dataset
-from recommons.common.data.splits import apply_roles
+from recommons.common.data.dataset import Dataset
+from recommons.common.data.splits import Split, apply_roles
 from recommons.common.errors import InvalidInput
 from recommons.common.metrics import evaluate
 from recommons.common.models.interface import PublicFigures
@@ -23,6 +28,7 @@ from recommons.common.models.registry import build_model
 from recommons.common.models.scoring import GlobalModel
 from recommons.common.privacy.events import Cohort
 from recommons.simulations.benchmarks.given import named_values
+from recommons.simulations.benchmarks.pipeline import whole_run
 from recommons.simulations.central import Sums, central_specs, train_centrally
 
 __all__ = ["main"]
@@ -40,17 +46,55 @@ def main(
         list[str] | None, typer.Option("--set", help="NAME=VALUE, a field of the settings.")
     ] = None,
     every: Annotated[int, typer.Option(help="Measure every so many rounds.")] = 10,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="A whole run, measured at its end.")
+    ] = False,
+    users: Annotated[str, typer.Option(help="With --whole: validation or test.")] = "validation",
+    seed: Annotated[int, typer.Option(min=0, help="With --whole: of sites and plan.")] = 0,
 ) -> None:
-    """Train once and print a line of validation metrics every so many rounds."""
+    """Train once and print lines of metrics."""
     dataset = load_dataset(data)
     if dataset.roles is None:
         raise InvalidInput("input/argument", f"data is {data}; required: a benchmark with a split")
     split = apply_roles(dataset.interactions, dataset.roles)
+    given = named_values(settings or [])
+    if not whole:
+        _centrally(dataset, split, model, epsilon, delta, dim, given, every)
+        return
+    start = time.perf_counter()
+    release, _ = whole_run(
+        dataset.catalogue,
+        dataset.user_ids.gather(split.train_users),
+        split.train,
+        model=model,
+        epsilon=epsilon,
+        delta=delta,
+        settings=given if dim is None else given | {"dim": dim},
+        sites=_SITES,
+        seed=seed,
+        name=dataset.name,
+    )
+    held = split.test if users == "test" else split.validation
+    means = evaluate(GlobalModel(release=release).scorer.score, held.fold_in, held.held_out).means()
+    row = {"seed": seed, "model": model, "epsilon": epsilon, "users": users, **means}
+    sys.stdout.write(json.dumps(row | {"seconds": round(time.perf_counter() - start)}) + "\n")
+
+
+def _centrally(
+    dataset: Dataset,
+    split: Split,
+    model: str,
+    epsilon: float,
+    delta: float,
+    dim: int | None,
+    given: dict[str, Any],
+    every: int,
+) -> None:
+    """A line of validation metrics every so many rounds."""
     users = split.train.n_users
     figures = PublicFigures(
         declared_users={"all": users}, n_items=len(dataset.catalogue), epsilon=epsilon
     )
-    given = named_values(settings or [])
     built = build_model(model, dataset.catalogue, figures, dim=dim, settings=given)
     cohort = Cohort(sites=_SITES, min_survivors=_SITES, colluding=0)
     specs = central_specs(built, cohort, users, epsilon=epsilon, delta=delta)

@@ -66,7 +66,11 @@ def test_a_head_is_signed_over_federation_writer_line_and_hash() -> None:
     for change in ({"writer": "plum"}, {"seq": 5}, {"hash": b"m" * 32}):
         other = replace(signed, head=replace(signed.head, **change))
         assert not other.is_signed_by(PEAR.public_key, FEDERATION)
-    assert HEAD_DOMAIN != RECEIPT_DOMAIN
+    # As docs/ledger.md has them: heads that were signed once must verify for ever.
+    assert (HEAD_DOMAIN, RECEIPT_DOMAIN) == (
+        "recommons/ledger/1/head",
+        "recommons/ledger/1/receipt",
+    )
 
 
 def test_an_empty_ledger_has_no_head() -> None:

@@ -28,6 +28,8 @@ from tests.deployment.faults import (
 )
 
 _DEADLINE = 4.0
+_PAUSE = 0.7
+"""Seconds between faults, on average: a quiet machine does two rounds meanwhile."""
 
 
 @dataclass(eq=False)
@@ -57,9 +59,9 @@ class Soak:
             try:
                 self.deployment.wait_for_step(name, "advertise")
                 while self.goes_on(name) and faults:
-                    time.sleep(float(self.rng.exponential(1.5)))
                     self.fault(name)
                     faults -= 1
+                    time.sleep(float(self.rng.exponential(_PAUSE)))
                     self.care(name)
                 while self.goes_on(name):
                     time.sleep(0.2)

@@ -12,8 +12,8 @@ import pytest
 
 from recommons.client.agent.connection import Connection
 from recommons.simulations.loopback import wait_until
-from tests.deployment.conftest import Deployment, found_deployment, running
-from tests.deployment.faults import PRIVACY, check_everybody, check_sums, end, started
+from tests.deployment.conftest import PRIVACY, Deployment, found_deployment, running
+from tests.deployment.faults import check_everybody, check_sums, end, started
 
 pytestmark = [
     pytest.mark.slow,
@@ -39,10 +39,10 @@ def proxy(log: Path, port: int = 0) -> Iterator[tuple[int, "subprocess.Popen[byt
 def behind(
     tmp_path_factory: pytest.TempPathFactory, tiny_data: Path
 ) -> Iterator[tuple[Deployment, int, "subprocess.Popen[bytes]", Path]]:
-    """Five sites, each with its environment's proxy and no other way named."""
+    """Three sites, each with its environment's proxy and no other way named."""
     folder = tmp_path_factory.mktemp("proxy")
     log = folder / "proxy.log"
-    found = found_deployment(folder / "all", tiny_data, sites=5, **PRIVACY)
+    found = found_deployment(folder / "all", tiny_data, **PRIVACY)
     with proxy(log) as (port, process):
         told = {"HTTPS_PROXY": f"http://127.0.0.1:{port}", "NO_PROXY": "", "no_proxy": ""}
         for site in found.cohort:
