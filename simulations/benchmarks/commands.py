@@ -134,7 +134,7 @@ def site(
 ) -> None:
     """Time and memory of a site with very many users that takes part in a whole plan.
 
-    The full size takes half an hour or more, and a few GB of disk.
+    The full size takes about a quarter of an hour, generating not counted, and 2 GB of disk.
 
     Example:
         recommons bench site --users 100000 --events 5000000

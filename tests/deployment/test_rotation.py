@@ -51,8 +51,10 @@ def running(made: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def prepare(drawn: Path, folder: Path) -> None:
     """What a site's engineer has in the folder before joining; peers are verified later."""
     folder.mkdir()
-    for name in ("site.json", "events.parquet", "catalogue.json"):
+    for name in ("events.parquet", "catalogue.json"):
         shutil.copy(drawn / name, folder)
+    config = json.loads((drawn / "site.json").read_text())
+    (folder / "site.json").write_text(json.dumps({**config, "catalogue": "catalogue.json"}))
     policy = policy_from_toml((drawn / "policy.toml").read_bytes())
     nobody = policy.peers.model_copy(update={"verified": {}, "least_verified_survivors": 0})
     text = policy_to_toml(policy.model_copy(update={"peers": nobody}))

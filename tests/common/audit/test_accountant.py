@@ -276,8 +276,10 @@ def test_tau_enters_epsilon_twice_and_delta_once() -> None:
 def test_every_block_adds_its_tau() -> None:
     (charge,) = charges_of_attempt([event(size=10**6)])
     # t² is chosen so that rounding the block costs 1e-12; the rest is nothing at this width.
-    assert charge.tau == pytest.approx(1e-12, rel=1e-6)
-    assert balance([[event(attempt=k)] for k in range(3)]).tau == pytest.approx(3e-12, rel=1e-6)
+    assert charge.tau == pytest.approx(1e-12, rel=1e-6, abs=0)
+    assert balance([[event(attempt=k)] for k in range(3)]).tau == pytest.approx(
+        3e-12, rel=1e-6, abs=0
+    )
 
 
 def test_the_error_of_the_tables_enters_delta_on_both_sides() -> None:
@@ -294,7 +296,8 @@ def test_the_error_of_the_tables_enters_delta_on_both_sides() -> None:
 def test_every_draw_of_every_counted_share_counts() -> None:
     (charge,) = charges_of_attempt([event()])
     expected = 6 * 5000 * noise_table.table_error(4000.5)
-    assert charge.tv_error == pytest.approx(expected, rel=1e-12)
+    assert expected < 1e-20  # far below the absolute tolerance that `approx` has by default
+    assert charge.tv_error == pytest.approx(expected, rel=1e-12, abs=0)
 
 
 def test_the_variance_given_up_to_the_rounding_is_taken_off() -> None:

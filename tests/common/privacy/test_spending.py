@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from recommons.common.errors import InvalidInput, PrivacyError
 from recommons.common.hashing import canonical_json
-from recommons.common.privacy.accounting import epsilon_of
+from recommons.common.privacy.accounting import Totals, epsilon_of
 from recommons.common.privacy.spending import Cost, Spending
 
 
@@ -157,3 +157,11 @@ def test_without_noise_what_is_spent_is_written_as_null_and_stays_without_end() 
     document = Spending.of([Cost(mu_squared=math.inf, rho=math.inf)]).to_json()
     assert document["charges"][0]["mu_squared"] is None
     assert epsilon_of(Spending.from_json(document), 1e-6) == math.inf
+
+
+def test_what_attempts_cost_adds_up_in_every_quantity() -> None:
+    cost = Cost(mu_squared=0.25, tau=0.125, tv_error=2**-30, rho=0.5)
+    other = Cost(mu_squared=2.0, tau=1.0, tv_error=2**-20, rho=4.0)
+    totals = Totals.of(Spending.of([cost]).times(4) + Spending.of([other]))
+    assert totals.mu == pytest.approx(3.0**0.5, rel=1e-15)
+    assert (totals.tau, totals.tv_error, totals.rho) == (1.5, 2**-28 + 2**-20, 6.0)
