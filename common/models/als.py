@@ -22,12 +22,7 @@ from pydantic import with_config
 from recommons.common.checks import require
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
-from recommons.common.models.als_sums import (
-    add_counts,
-    add_factors,
-    add_gram,
-    add_whole_gram,
-)
+from recommons.common.models.als_sums import add_counts, add_factors, add_gram
 from recommons.common.models.content import (
     FeatureBlock,
     feature_blocks,
@@ -204,13 +199,12 @@ class AlsModel:
         by_name = {block.name: block for block in blocks}
         noised = any(block.noise_stddev for block in blocks)
         user_vectors = unit_user_vectors if noised else plain_user_vectors
-        gram_adder = add_gram if noised else add_whole_gram
         for batch in user_batches(users):
             if round_index == 0:
                 add_counts(totals["counts"], batch, by_name["counts"])
                 continue
             vectors = user_vectors(batch, state["items"], state["ridge"])
-            gram_adder(totals["gram"], vectors, by_name["gram"])
+            add_gram(totals["gram"], vectors, by_name["gram"])
             add_factors(totals["factors"], batch, vectors, by_name["factors"])
         return totals
 

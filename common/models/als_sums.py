@@ -8,7 +8,7 @@ from recommons.common.models.user_step import UserBatch
 from recommons.common.privacy.mechanism import BlockMechanism
 from recommons.common.privacy.quantization import quantize
 
-__all__ = ["add_counts", "add_factors", "add_gram", "add_whole_gram"]
+__all__ = ["add_counts", "add_factors", "add_gram"]
 
 Integers = npt.NDArray[np.int64]
 
@@ -27,15 +27,6 @@ def add_gram(total: Integers, vectors: npt.NDArray[np.float64], block: BlockMech
     rows, columns = triangle(vectors.shape[1])
     packed = vectors[:, rows] * vectors[:, columns] * scales(vectors.shape[1])
     total += quantize(packed, clip=block.clip, sensitivity=block.sensitivity).sum(axis=0)
-
-
-def add_whole_gram(
-    total: Integers, vectors: npt.NDArray[np.float64], block: BlockMechanism
-) -> None:
-    """Without noise nothing is promised: the sum is cut to the grid, not each user's part."""
-    rows, columns = triangle(vectors.shape[1])
-    packed = (vectors.T @ vectors)[rows, columns] * scales(vectors.shape[1])
-    total += np.trunc(packed / block.grid).astype(np.int64)
 
 
 def add_factors(

@@ -24,9 +24,10 @@ from recommons.simulations.benchmarks.secagg_rows import TARGETS, Row, measure_r
 __all__ = ["FULL", "QUICK", "Extent", "Measured", "measure_secagg"]
 
 _METHOD = (
-    "Ours and the peer in turn, in one process, once unmeasured; the least of the repetitions, and "
-    "of wall clock and CPU seconds of all threads. Attempts: every site's state machine resumed "
-    "from durable bytes for every step, in as many processes as cores; CPU seconds."
+    "Ours and the peer in turn, in one process; each turn runs once unmeasured, so that the caches "
+    "hold its own data, and once measured; the least of the repetitions, and of wall clock and CPU "
+    "seconds of all threads. Attempts: every site's state machine resumed from durable bytes for "
+    "every step, in as many processes as cores; CPU seconds."
 )
 
 

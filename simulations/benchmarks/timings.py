@@ -41,12 +41,17 @@ class Timings:
 
 
 def in_turn(sides: dict[str, Work], repetitions: int) -> dict[str, Timings]:
-    """Every repetition of every side; they take turns, so that all meet the same disturbance."""
+    """Every repetition of every side; they take turns, so that all meet the same disturbance.
+
+    Each turn runs the work twice and measures the second: after the first the caches hold its own
+    data, not those of the side before.
+    """
     samples = {side: Timings() for side in sides}
     for work in sides.values():
         work()  # imports, page faults and caches are nobody's work
     for _ in range(repetitions):
         for side, work in sides.items():
+            work()
             samples[side].take(work)
     return samples
 

@@ -223,7 +223,7 @@ def test_an_open_attempts_secrets_are_erased_when_the_site_halts(federation: Fed
 
 
 def test_nobody_else_can_halt_a_site(federation: Federation) -> None:
-    """At a head under another's signature, or of another federation, it declines and no more."""
+    """At a head that it never signed and does not have it declines and no more."""
     federation.run()
     stranger = SigningIdentity(secrets.token_bytes(32))
     real = RunJournal(federation.coordinator).held[TARGET]
@@ -233,8 +233,10 @@ def test_nobody_else_can_halt_a_site(federation: Federation) -> None:
         "another", Chain(writer=TARGET, length=9999, link=bytes(32)), identity(federation)
     )
     with Site.open(federation.of(TARGET)) as site:
-        for head in (forged, later, elsewhere):
+        for head in (later, elsewhere):
             assert show(site, head) == "site/earlier-ledger"
+        # Whoever signed it, the line is in the ledger: the site goes on to the plan, which is none.
+        assert show(site, forged) == "plan/invalid"
         with pytest.raises(RecommonsError) as found:  # it is not halted: this is another refusal
             answer(site, Envelope(run_id=bytes(16), exchange="sign"), b"")
         assert found.value.code == "site/not-joined"

@@ -45,7 +45,6 @@ PUSH_OBJECT = "/v1/fleet/push-object"
 PULL_OBJECT = "/v1/fleet/pull-object"
 GET_RUN = "/v1/fleet/get-run"
 PLUM, PEAR = 11, 22
-NOW = datetime.now(UTC).isoformat()  # Flower and the gateway accept it for five minutes
 ASKED, OTHER, REPLY = "a5" * 32, "b6" * 32, "e7" * 32
 
 
@@ -58,7 +57,7 @@ def headers(home: Path) -> dict[str, str]:
     return {
         "flwr-public-key": b64encode(node_key(home)).decode(),
         "flwr-signature": "c2ln",
-        "flwr-timestamp": NOW,
+        "flwr-timestamp": datetime.now(UTC).isoformat(),
         "content-type": "application/protobuf",
     }
 

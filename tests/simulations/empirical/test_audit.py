@@ -14,7 +14,7 @@ import pytest
 from recommons.client.rounds import contribution
 from recommons.client.sources import read_histories
 from recommons.common import commandline
-from recommons.common.models import als
+from recommons.common.models import als_sums
 from recommons.common.privacy.ledger import Entry, split_lines, verify_chain
 from recommons.common.privacy.noise import clamp_and_add_noise
 from recommons.common.privacy.quantization import quantize
@@ -162,7 +162,7 @@ def test_exactly_the_canaries_whose_coin_says_so_are_at_the_sites(
 
 def test_a_fault_ends_with_its_control() -> None:
     def at_sites() -> tuple[object, object]:
-        return vars(contribution)["clamp_and_add_noise"], vars(als)["quantize"]
+        return vars(contribution)["clamp_and_add_noise"], vars(als_sums)["quantize"]
 
     def fail() -> None:
         with injected("no-noise"):
