@@ -86,7 +86,8 @@ def pinned(folder: Path) -> int:
 
 def run(running: Running, made: Deployment) -> str:
     plan = made.write_plan()
-    told = json.loads(running.run("coordinator", "run", str(plan), "--home", "fruit", "--json"))
+    text = running.run("coordinator", "run", str(plan), "--home", "fruit", "--json")
+    told = json.loads(text[text.index("{\n") :])  # progress, from stderr, stands before it
     return str(told["state"])
 
 

@@ -109,11 +109,12 @@ def reply(
 def test_a_members_call_goes_on_with_flowers_headers_alone(door: Door) -> None:
     plum = door.admit("plum")
     body = PullMessagesRequest(node=Node(node_id=PLUM)).SerializeToString()
-    response = call(door, plum, PULL, body, cookie="a=b", authorization="x", host="elsewhere")
+    wanted = headers(plum)
+    others = {"cookie": "a=b", "authorization": "x", "host": "elsewhere"}
+    response = call(door, plum, PULL, body, **wanted, **others)
     assert response.status_code == 200
     ((path, sent, received),) = door.upstream.asked
     assert (path, received) == (PULL, body)
-    wanted = headers(plum)
     assert {name: sent[name] for name in wanted} == wanted
     assert not {"cookie", "authorization"} & set(sent)
     assert sent["host"].startswith("127.0.0.1")
