@@ -1,24 +1,16 @@
-"""Health endpoints and metrics of a coordinator over HTTP, for its host's supervisors and scrapers.
+"""Health endpoints and metrics of a coordinator over HTTP."""
 
-Only GET, only the paths of `common.health`, no body is read. There is no login: listen on loopback,
-or where only the scraper comes.
-"""
-
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from recommons.common.errors import InvalidInput
 from recommons.common.health import Health
+from recommons.common.health_server import serve_health
 from recommons.server.console.connections import Connections
 from recommons.server.control import connected
 from recommons.server.home import CoordinatorHome
 from recommons.server.metrics import coordinator_registry, reasons
 
 __all__ = ["watched"]
-
-_SECONDS = 10.0  # for one request
 
 
 @contextmanager
@@ -40,47 +32,5 @@ def watched(home: CoordinatorHome, address: tuple[str, int]) -> Iterator[tuple[s
     health = Health(
         reasons=lambda: reasons(home, online), registry=coordinator_registry(home, online)
     )
-    try:
-        server = _Server(address, health)
-    except OSError as error:
-        raise InvalidInput(
-            "input/argument", f"health is {address[0]}:{address[1]}: {error.strerror}"
-        ) from error
-    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
-    try:
-        host, port = server.server_address[:2]
-        yield str(host), int(port)
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 16
-
-    def __init__(self, address: tuple[str, int], health: Health) -> None:
-        self.health = health
-        super().__init__(address, _Answer)
-
-
-class _Answer(BaseHTTPRequestHandler):
-    timeout = _SECONDS
-    server: _Server
-
-    def version_string(self) -> str:
-        """Nothing about the software to whoever asks."""
-        return "recommons"
-
-    def do_GET(self) -> None:
-        """One of the pages."""
-        answer = self.server.health.answer(self.path)
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.kind)
-        self.send_header("Content-Length", str(len(answer.body)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        self.wfile.write(answer.body)
-
-    def log_message(self, format: str, *_arguments: object) -> None:
-        """Scrapes are no events."""
+    with serve_health(health, address) as listening:
+        yield listening

@@ -33,7 +33,8 @@ def start_agent(folder: Path, *, health: str | None = None) -> None:
     from recommons.client.agent.logs import event, log_to_stderr
     from recommons.client.app import app
     from recommons.client.membership.news import fetch_news
-    from recommons.client.operating.watching import parse_address, watched
+    from recommons.client.operating.watching import watched
+    from recommons.common.health import parse_address
 
     log_to_stderr()
     stop = threading.Event()

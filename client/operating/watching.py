@@ -1,25 +1,19 @@
-"""Health endpoints and metrics over HTTP, for this machine's own supervisors and scrapers.
-
-Only GET, only the paths of `common.health`, no body is read. Nothing here is about users. There is
-no login: listen on loopback, or where only the scraper comes.
-"""
+"""Health endpoints and metrics of a site over HTTP. Nothing here is about users."""
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from recommons.client.operating.metrics import SiteMetrics
 from recommons.client.operating.status import read_status
-from recommons.common.errors import InvalidInput, RecommonsError
-from recommons.common.health import Health, parse_address
+from recommons.common.errors import RecommonsError
+from recommons.common.health import Health
+from recommons.common.health_server import serve_health
 
-__all__ = ["parse_address", "watched"]
+__all__ = ["watched"]
 
 _AGENT_LOG = "recommons.client.agent"
-_SECONDS = 10.0  # for one request
 
 
 def reasons(folder: Path, *, connected: bool) -> list[str]:
@@ -54,51 +48,10 @@ def watched(folder: Path, address: tuple[str, int]) -> Iterator[tuple[str, int]]
     health = Health(
         reasons=lambda: reasons(folder, connected=metrics.connected), registry=metrics.registry
     )
-    try:
-        server = _Server(address, health)
-    except OSError as error:
-        raise InvalidInput(
-            "input/argument", f"health is {address[0]}:{address[1]}: {error.strerror}"
-        ) from error
     agent = logging.getLogger(_AGENT_LOG)
-    agent.addHandler(metrics)
-    thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
-    thread.start()
-    try:
-        host, port = server.server_address[:2]
-        yield str(host), int(port)
-    finally:
-        agent.removeHandler(metrics)
-        server.shutdown()
-        server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 16
-
-    def __init__(self, address: tuple[str, int], health: Health) -> None:
-        self.health = health
-        super().__init__(address, _Answer)
-
-
-class _Answer(BaseHTTPRequestHandler):
-    timeout = _SECONDS
-    server: _Server
-
-    def version_string(self) -> str:
-        """Nothing about the software to whoever asks."""
-        return "recommons"
-
-    def do_GET(self) -> None:
-        """One of the pages."""
-        answer = self.server.health.answer(self.path)
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.kind)
-        self.send_header("Content-Length", str(len(answer.body)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        self.wfile.write(answer.body)
-
-    def log_message(self, format: str, *_arguments: object) -> None:
-        """Scrapes are no events."""
+    with serve_health(health, address) as listening:
+        agent.addHandler(metrics)
+        try:
+            yield listening
+        finally:
+            agent.removeHandler(metrics)

@@ -2,8 +2,6 @@
 
 import json
 import os
-import urllib.error
-import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,20 +14,7 @@ from recommons.server.plan_file import read_plan_file
 from recommons.server.runs import Runs
 from recommons.server.watching import watched
 from tests.deployment.conftest import Deployment, found_deployment
-
-
-def get(port: int, path: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-            return int(answer.status), answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-
-
-def values(text: str) -> dict[str, float]:
-    lines = (line for line in text.splitlines() if line and not line.startswith("#"))
-    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+from tests.scraping import get, values
 
 
 def supervised(home: CoordinatorHome, *, up: bool) -> None:

@@ -5,8 +5,6 @@ import logging
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,25 +17,13 @@ from recommons.client.agent.connection import Connection
 from recommons.client.agent.credentials import create_node_key
 from recommons.client.agent.logs import event
 from recommons.client.operating.pausing import pause
-from recommons.client.operating.watching import parse_address, watched
+from recommons.client.operating.watching import watched
 from recommons.common.errors import InvalidInput
+from recommons.common.health import parse_address
 from recommons.server.home import CoordinatorHome, CoordinatorSettings
 from recommons.simulations.loopback import free_port
 from tests.client.seat import OWN, Seat
-
-
-def get(port: int, path: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-            return int(answer.status), answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-
-
-def values(text: str) -> dict[str, float]:
-    lines = (line for line in text.splitlines() if line and not line.startswith("#"))
-    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+from tests.scraping import get, values
 
 
 @pytest.mark.parametrize(
