@@ -10,7 +10,7 @@ Everything else is post-processing of these sums and of public features.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -116,6 +116,14 @@ class AlsSettings:
         return cls(dim=width, round_shares=shares, seed=seed)
 
 
+@dataclass(eq=False, repr=False)
+class _Seen:
+    """V after the sums seen last, known by identity: so a round costs one denoising."""
+
+    sums: tuple[Sums, ...] = ()
+    items: npt.NDArray[np.float64] | None = None
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AlsModel:
     """`FederatedModel` of DESIGN section 6, first model.
@@ -127,6 +135,7 @@ class AlsModel:
 
     catalogue: Catalogue
     options: AlsSettings
+    _seen: _Seen = field(default_factory=_Seen, init=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -176,7 +185,7 @@ class AlsModel:
         """Item vectors V (``items``, float64) and the ridge of the user step; empty at first."""
         if not done:
             return {}
-        items = self._first_items(done) if len(done) == 1 else self._next_items(done)
+        items = self._items(done)
         return {"items": items, "ridge": user_ridge(items)}
 
     def state_shapes(self, round_index: int) -> Mapping[str, tuple[int, ...]]:
@@ -246,6 +255,15 @@ class AlsModel:
     def _features(self) -> npt.NDArray[np.float64]:
         return principal_features(self._table, max(FEATURE_RANK, self.options.dim))
 
+    def _items(self, done: Sequence[Sums]) -> npt.NDArray[np.float64]:
+        """V after these sums, one at least."""
+        seen = self._seen
+        known = [id(sums) for sums in seen.sums] == [id(sums) for sums in done]
+        if seen.items is None or not known:
+            seen.items = self._first_items(done) if len(done) == 1 else self._next_items(done)
+            seen.sums = tuple(done)
+        return seen.items
+
     def _first_items(self, done: Sequence[Sums]) -> npt.NDArray[np.float64]:
         """V₀: features first; where they are fewer than d, random columns from the plan's seed."""
         counts, dim = done[0]["counts"].values, self.options.dim
@@ -271,7 +289,7 @@ class AlsModel:
         counts = done[0]["counts"].values
         features = [self._features]
         if len(done) > 2:
-            features.append(self.public_state(done[:-1])["items"])
+            features.append(self._items(done[:-1]))
         denoised = denoise(
             last["factors"].values.reshape(len(counts), dim),
             np.sqrt(np.maximum(counts, LEAST_COUNT)),

@@ -91,23 +91,23 @@ def _step(
 ) -> tuple[Floats, _Prior]:
     """One expectation and one maximisation, direction by direction of the eigenbasis of S."""
     rotated = means @ prior.basis
-    predicted, posterior = np.empty_like(rotated), np.empty_like(rotated)
+    coefficients = np.empty((design.shape[1], len(prior.spread)))
     variance = np.empty_like(prior.feature_variance)
-    left_over = np.empty(len(prior.spread))
     for k, spread in enumerate(prior.spread):
-        weighted = design * (1 / (spread + noise))[:, None]
-        precision = weighted.T @ design
+        root = 1 / np.sqrt(spread + noise)
+        weighted = design * root[:, None]
+        precision = weighted.T @ weighted
         ridge = 1 / prior.feature_variance[block_of, k]
         ridge[0] = INTERCEPT_PRECISION
         precision[np.diag_indices_from(precision)] += ridge
         covariance = np.linalg.inv(precision)
-        coefficients = covariance @ (weighted.T @ rotated[:, k])
-        second_moment = coefficients**2 + np.diag(covariance)
+        coefficients[:, k] = covariance @ (weighted.T @ (root * rotated[:, k]))
+        second_moment = coefficients[:, k] ** 2 + np.diag(covariance)
         variance[:, k] = np.bincount(block_of, second_moment) / np.bincount(block_of)
-        predicted[:, k] = design @ coefficients
-        shrink = spread / (spread + noise)
-        posterior[:, k] = predicted[:, k] + shrink * (rotated[:, k] - predicted[:, k])
-        left_over[k] = (shrink * noise).mean()
+    predicted = design @ coefficients
+    shrink = prior.spread / (prior.spread + noise[:, None])
+    posterior = predicted + shrink * (rotated - predicted)
+    left_over = (shrink * noise[:, None]).mean(axis=0)
     residual = (posterior - predicted) @ prior.basis.T
     spread_matrix = residual.T @ residual / len(means)
     spread_matrix += (prior.basis * left_over) @ prior.basis.T

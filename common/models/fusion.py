@@ -13,6 +13,7 @@ released: post-processing, no cost in privacy. One constant draws the weights to
 """
 
 from collections.abc import Sequence
+from itertools import combinations_with_replacement
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +58,9 @@ def learned_weights(
     scaled = [sp.csr_array(sp.diags_array(spread) @ block.matrix) for block in blocks]
     # What goes together because it is popular is no matter of features: explained first.
     scaled += [sp.csr_array(column[:, None]) for column in (spread, spread**2, spread**4)]
-    products = np.array([[_kernels(one, other) for other in scaled] for one in scaled])
+    products = np.zeros((len(scaled), len(scaled)))
+    for i, j in combinations_with_replacement(range(len(scaled)), 2):
+        products[i, j] = products[j, i] = _kernels(scaled[i], scaled[j])
     told = np.array([_with_factors(one, factors) for one in scaled])
     prior = np.array([*(value**2 for value in default.values()), 0.0, 0.0, 0.0])
     if not np.isfinite(told).all():

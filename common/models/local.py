@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
 from recommons.common.data.interactions import Interactions
 from recommons.common.models.gram import GramSource
 from recommons.common.models.inverse import GramInverse, RankUpdate, dense_inverse
 
-__all__ = ["LocalGram", "local_gram", "weighted_rows"]
+__all__ = ["LocalGram", "dense_gram", "local_gram", "weighted_rows"]
 
 MOST_ROWS = 0.25
 """Users as a share of items, above which a dense inverse costs less than an update."""
@@ -45,10 +46,16 @@ class _ManyRows:
     def inverse(self, weight: float) -> GramInverse:
         if weight == 0:
             return self.base
-        gram = self.source.dense()
-        own = (self.rows.T @ self.rows).tocoo()
+        return dense_inverse(dense_gram(self.source, self.rows, weight))
+
+
+def dense_gram(source: GramSource, rows: sp.csr_array, weight: float) -> npt.NDArray[np.floating]:
+    """G + ρ WᵀW itself, shape ``(m, m)``, of the source's dtype; a copy."""
+    gram = source.dense()
+    if weight:
+        own = (rows.T @ rows).tocoo()
         gram[own.row, own.col] += weight * own.data
-        return dense_inverse(gram)
+    return gram
 
 
 def local_gram(

@@ -46,8 +46,8 @@ class SiteChoice:
         ridge: λ of the site's own model.
         local_weight: ρ, the weight of the site's own co-occurrence in the served Gram matrix.
         alone_share: β, the part of the site's own model in the served scores.
-        neural_share: ν, the part of towers in the served scores: the release's, for `two-tower`
-            the site's own.
+        neural_share: ν, the part of towers in the served scores: the release's; for `two-tower`
+            the site's own, where the catalogue allows dense matrices and the site has users.
     """
 
     kernel_weight: float = 1.6
@@ -113,21 +113,21 @@ def fit_site(
     """
     choice = choice or _choose(model, own, np.random.default_rng(seed))
     alone = EaseScorer(inverse=_alone(model, own, choice).inverse(1.0))
-    served = _with_global(model, own).inverse(choice.local_weight)
-    blended = _blend(EaseScorer(inverse=served), alone, choice.alone_share)
+    together = _with_global(model, own).inverse(choice.local_weight)
+    blended = _blend(EaseScorer(inverse=together), alone, choice.alone_share)
     if choice.neural_share:
-        towers = _towers(model, own, served, choice.local_weight, seed)
+        towers = _towers(model, own, together, choice.local_weight, seed)
         if towers is not None:
             blended = NeuralBlend(first=blended, towers=towers, share=choice.neural_share)
     return SiteModels(alone=alone, served=blended, choice=choice)
 
 
 def _towers(
-    model: GlobalModel, own: Interactions, served: GramInverse, weight: float, seed: int
+    model: GlobalModel, own: Interactions, together: GramInverse, weight: float, seed: int
 ) -> Scorer | None:
     """The towers that the site mixes in, if the release holds any."""
     if model.release.model == "two-tower" and model.dense and own.n_users:
-        return own_towers(model, own, served, weight=weight, seed=seed)
+        return own_towers(model, own, together, weight=weight, seed=seed)
     return model.neural
 
 
@@ -182,9 +182,11 @@ def _with_towers(model: GlobalModel, judged: Sequence[Fold], chosen: SiteChoice)
     """The choice with the part of the towers that recovers most."""
     quality: Counter[float] = Counter()
     for fold in judged:
-        first = fit_site(model, fold.train, seed=0, choice=chosen).served.score(fold.visible)
-        served = _with_global(model, fold.train).inverse(chosen.local_weight)
-        mixed_in = _towers(model, fold.train, served, chosen.local_weight, 0)
+        together = _with_global(model, fold.train).inverse(chosen.local_weight)
+        alone = EaseScorer(inverse=_alone(model, fold.train, chosen).inverse(1.0))
+        blended = _blend(EaseScorer(inverse=together), alone, chosen.alone_share)
+        first = blended.score(fold.visible)
+        mixed_in = _towers(model, fold.train, together, chosen.local_weight, 0)
         towers = mixed_in.score(fold.visible) if mixed_in else first
         found = {
             share: recovered(_unseen(_towers_mixed(first, towers, share), fold), fold)

@@ -32,6 +32,10 @@ PRIVACY: dict[str, Any] = {"colluding": 0, "min_survivors": 3, "spare_attempts":
 _MAIN = "recommons.common.commandline"
 
 
+class NotThere(Exception):
+    """A process that is to be killed is gone already, or has not begun."""
+
+
 @dataclass
 class Deployment:
     """Folders and processes.
@@ -89,9 +93,38 @@ class Deployment:
         return frozenset(s["site"] for s in json.loads(told)["sites"] if s["connected"])
 
     def pid(self, name: str) -> int:
-        """Of one of the coordinator's children."""
-        states = process_states(self.home.folder / "superlink")
-        return next(int(state["pid"]) for state in states if state["name"] == name)
+        """Of one of the coordinator's children; `NotThere` where it is not."""
+        for state in process_states(self.home.folder / "superlink"):
+            if state["name"] == name and state["pid"] is not None:
+                return int(state["pid"])
+        raise NotThere(name)
+
+    def certificates(self) -> dict[Path, bytes]:
+        """The gateway's and the sites', by file."""
+        own = (self.site(site) / "node.pem" for site in self.cohort)
+        return {path: path.read_bytes() for path in (self.home.folder / "gateway.pem", *own)}
+
+    def repair(self, certificates: dict[Path, bytes]) -> None:
+        """What a test that broke off has left: certificates, clocks, stalled and dead processes."""
+        for path, good in certificates.items():
+            if path.read_bytes() != good:
+                replacement = path.with_suffix(".good")
+                replacement.write_bytes(good)
+                replacement.replace(path)
+        elsewhere = {process for process, added in self.environment.items() if added}
+        self.environment.clear()
+        for site, agent in self.agents.items():
+            agent.send_signal(signal.SIGCONT)
+            if site in elsewhere:
+                agent.kill()
+                agent.wait()
+            if agent.poll() is not None:
+                self.start_agent(site)
+        if self.coordinator is not None and COORDINATOR in elsewhere:
+            self.coordinator.kill()
+            self.coordinator.wait()
+        if self.coordinator is None or self.coordinator.poll() is not None:
+            self.start_coordinator()
 
     def run_folder(self, name: str) -> Path:
         return self.home.folder / "runs" / name
@@ -198,6 +231,9 @@ def running(deployment: Deployment) -> Iterator[Deployment]:
             statuses = {agent.wait(60) for agent in deployment.agents.values()}
             assert statuses <= {0, -signal.SIGKILL}
         finally:
+            for agent in deployment.agents.values():
+                agent.kill()
+                agent.wait()
             if deployment.coordinator is not None:
                 deployment.coordinator.send_signal(signal.SIGTERM)
                 deployment.coordinator.wait(60)
@@ -245,5 +281,9 @@ def connected_five(
 @pytest.fixture
 def five(connected_five: Deployment) -> Iterator[Deployment]:
     """Five sites, who are all connected again at the end, whatever was done to them."""
-    yield connected_five
+    certificates = connected_five.certificates()
+    try:
+        yield connected_five
+    finally:
+        connected_five.repair(certificates)
     wait_until(lambda: connected_five.online() == set(connected_five.cohort))

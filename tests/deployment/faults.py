@@ -22,7 +22,7 @@ from recommons.server.folder import CoordinatorFolder
 from recommons.server.runs import Runs
 from recommons.server.training import noisy_sums
 from recommons.simulations.loopback import wait_until
-from tests.deployment.conftest import PRIVACY, Deployment
+from tests.deployment.conftest import PRIVACY, Deployment, NotThere
 
 DEADLINE = 8.0
 
@@ -173,7 +173,8 @@ def check_charged(deployment: Deployment, name: str) -> None:
 
 def kill_app(deployment: Deployment, name: str) -> None:
     pid = deployment.app_pid(name)
-    assert pid is not None
+    if pid is None:
+        raise NotThere(f"the app of run {name}")
     os.kill(pid, signal.SIGKILL)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from recommons.simulations.loopback import wait_until
-from tests.deployment.conftest import MOST_SPARE, Deployment
+from tests.deployment.conftest import MOST_SPARE, Deployment, NotThere
 from tests.deployment.faults import (
     check_exact,
     check_ledgers,
@@ -26,6 +26,17 @@ from tests.deployment.faults import (
     kill_app,
     started,
 )
+
+KINDS = {
+    "agent": 0.3,
+    "stall": 0.25,
+    "app": 0.1,
+    "gateway": 0.15,
+    "superlink": 0.1,
+    "superexec": 0.05,
+    "coordinator": 0.05,
+}
+"""How often each kind of fault is drawn."""
 
 _DEADLINE = 4.0
 _PAUSE = 0.7
@@ -84,9 +95,9 @@ class Soak:
             "superexec": lambda: self.kill("superexec"),
             "coordinator": self.kill_coordinator,
         }
-        drawn = str(self.rng.choice(list(kinds), p=[0.3, 0.25, 0.1, 0.15, 0.1, 0.05, 0.05]))
+        drawn = str(self.rng.choice(list(kinds), p=[KINDS[kind] for kind in kinds]))
         # What is to be killed may be gone already, or not there yet.
-        with suppress(ProcessLookupError, AssertionError, StopIteration, TypeError):
+        with suppress(ProcessLookupError, NotThere):
             kinds[drawn]()
             self.done[drawn] += 1
 

@@ -6,7 +6,9 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -58,10 +60,13 @@ def run(text: str, folder: Path, within: Sequence[str] = ()) -> tuple[int, str]:
 
 def _end_group(group: int) -> None:
     """Those that were started here, and nobody else: they are a session of their own."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGTERM)
-    except ProcessLookupError:
-        return
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            os.killpg(group, 0)  # raises when nobody of them is left
+            time.sleep(0.1)
+        os.killpg(group, signal.SIGKILL)
 
 
 def test_the_page_holds_every_step_of_the_path() -> None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from recommons.common.data.interactions import Interactions
 from recommons.common.models.interface import ModelRelease
 from recommons.common.models.inverse import GramInverse
-from recommons.common.models.local import weighted_rows
+from recommons.common.models.local import dense_gram, weighted_rows
 from recommons.common.models.neural.ease_weights import EaseWeights, tower_tables
 from recommons.common.models.neural.shapes import REACH
 from recommons.common.models.neural.tower_scoring import TowerScorer
@@ -33,19 +33,19 @@ Floats = npt.NDArray[np.float64]
 
 
 def own_towers(
-    model: GlobalModel, own: Interactions, served: GramInverse, *, weight: float, seed: int
+    model: GlobalModel, own: Interactions, together: GramInverse, *, weight: float, seed: int
 ) -> TowerScorer:
     """Towers for one site.
 
     Args:
         model: A release of `two-tower` with a catalogue that allows dense matrices.
         own: The site's own users.
-        served: (Ĝ + ρ WᵀW)⁻¹ of the federation's Ĝ and the site's W.
+        together: (Ĝ + ρ WᵀW)⁻¹ of the federation's Ĝ and the site's W.
         weight: ρ.
         seed: Of the order of users and of what is hidden from the towers and asked for.
     """
     arrays = model.release.arrays
-    begun = _beginning(model, own, served, weight)
+    begun = _beginning(model, own, together, weight)
     inputs, outputs, bias = _taught((*begun, np.asarray(arrays["bias"])), own, seed)
     return TowerScorer(
         release=ModelRelease(
@@ -62,15 +62,12 @@ def own_towers(
 
 
 def _beginning(
-    model: GlobalModel, own: Interactions, served: GramInverse, weight: float
+    model: GlobalModel, own: Interactions, together: GramInverse, weight: float
 ) -> tuple[Floats, Floats]:
     """In and out tables, shape ``(m, d)`` each."""
     rows = weighted_rows(own, normalised=model.normalised)
-    gram = np.asarray(model.source().dense(), np.float32)
-    if weight:
-        mine = (rows.T @ rows).tocoo()
-        gram[mine.row, mine.col] += np.float32(weight) * mine.data
-    ease = EaseWeights(inverse=served, gram=gram)
+    gram = dense_gram(model.source(), rows, weight)
+    ease = EaseWeights(inverse=together, gram=gram.astype(np.float32, copy=False))
     basis, _ = np.linalg.qr(np.asarray(model.release.arrays["outputs"], np.float64))
     for _ in range(_ITERATIONS):
         basis, _ = np.linalg.qr(ease.metric(basis))

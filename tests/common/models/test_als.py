@@ -13,6 +13,7 @@ from recommons.common.errors import InvalidInput
 from recommons.common.models import als
 from recommons.common.models.als import AlsModel, AlsSettings
 from recommons.common.models.content import WEIGHTS, feature_blocks, feature_table
+from recommons.common.models.empirical_bayes import denoise
 from recommons.common.models.interface import NoisySum, PublicFigures
 from recommons.common.models.registry import model_from_settings
 from recommons.common.models.scoring import GlobalModel
@@ -118,6 +119,30 @@ def test_public_state_and_release_are_functions_of_the_sums_alone(
         for name in first:
             np.testing.assert_array_equal(first[name], second[name])
     assert model.release(done).settings == fresh.release(done).settings
+
+
+def test_a_round_costs_one_denoising_and_other_sums_their_own(
+    catalogue: Catalogue,
+    users: Interactions,
+    mechanisms: Mechanisms,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = AlsSettings(dim=4, round_shares=(0.2, 0.2, 0.3, 0.3))
+    model = AlsModel(catalogue=catalogue, options=options)
+    calls: list[object] = []
+
+    def counted(*given: object) -> Floats:
+        calls.append(given)
+        return denoise(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(als, "denoise", counted)
+    done = run(model, users, mechanisms)
+    model.release(done)
+    assert len(calls) == 4
+    other = run(model, users.take(np.arange(20)), mechanisms)
+    assert not np.array_equal(
+        model.public_state(done[:3])["items"], model.public_state(other[:3])["items"]
+    )
 
 
 def test_without_features_item_vectors_start_from_the_plans_seed(

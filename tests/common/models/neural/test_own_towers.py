@@ -13,7 +13,7 @@ from recommons.common.models.neural import own_towers as module
 from recommons.common.models.neural.own_towers import own_towers
 from recommons.common.models.neural.tower_scoring import TowerScorer
 from recommons.common.models.scoring import EaseScorer, GlobalModel
-from recommons.common.models.site import SiteChoice, SiteModels, fit_site
+from recommons.common.models.site import NeuralBlend, SiteChoice, SiteModels, fit_site
 
 ITEMS, TASTES, DIM = 60, 4, 12
 
@@ -110,7 +110,15 @@ def test_of_many_users_some_are_taught_from(
     monkeypatch.setattr(module, "MOST_CELLS", 30 * ITEMS)
     own = people(500, seed=2)
     served = served_inverse(model, own, 1.0).inverse
+    take, taught = Interactions.take, []
+
+    def noted(users: Interactions, rows: np.ndarray) -> Interactions:
+        taught.append(len(rows))
+        return take(users, rows)
+
+    monkeypatch.setattr(Interactions, "take", noted)
     assert np.isfinite(own_towers(model, own, served, weight=1.0, seed=0).score(own)).all()
+    assert taught == [30]
 
 
 def test_a_site_that_mixes_no_towers_in_serves_what_it_would_without(model: GlobalModel) -> None:
@@ -132,4 +140,5 @@ def test_a_site_that_mixes_no_towers_in_serves_what_it_would_without(model: Glob
 def test_a_site_without_users_has_the_released_towers(model: GlobalModel) -> None:
     nobody = people(80, seed=2).take(np.zeros(0, np.int64))
     fitted = fit_site(model, nobody, seed=0, choice=SiteChoice(neural_share=1.0))
-    assert np.isfinite(fitted.served.score(people(5, seed=3))).all()
+    assert isinstance(fitted.served, NeuralBlend)
+    assert fitted.served.towers is model.neural
