@@ -28,7 +28,7 @@ class Installed:
     Attributes:
         note: What the coordinator signed.
         path: Its folder.
-        complete: Whether the model's files are there.
+        complete: Whether the model's files are there, each as long as the note says.
     """
 
     note: ReleaseNote
@@ -48,7 +48,7 @@ def installed(folder: Path) -> tuple[Installed, ...]:
     found: list[Installed] = []
     while (path := _path(folder, len(found) + 1)).joinpath(NOTE_FILE).exists():
         note = ReleaseNote.from_bytes((path / NOTE_FILE).read_bytes())
-        complete = all((path / name).exists() for name in note.files)
+        complete = all(_is_whole(path / name, file.size) for name, file in note.files.items())
         found.append(Installed(note=note, path=path, complete=complete))
     check_history(release.note for release in found)
     return tuple(found)
@@ -105,6 +105,13 @@ def is_file(path: Path, note: ReleaseNote) -> bool:
         while chunk := content.read(_CHUNK_BYTES):
             hashed.update(chunk)
     return hashed.hexdigest() == file.sha256
+
+
+def _is_whole(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
 
 
 def _path(folder: Path, number: int) -> Path:

@@ -30,6 +30,7 @@ from sqlalchemy import Connection
 from recommons.client.keys import ledger_identity, present_identity
 from recommons.client.records.acceptance import acceptance_of, pinned_hash
 from recommons.client.records.books import LEDGER, RECEIPTS
+from recommons.client.records.database import DATABASE
 from recommons.client.records.health import DataHealth, note_health
 from recommons.client.records.store import SiteStore
 from recommons.client.sources.cache import OwnUsers
@@ -133,7 +134,7 @@ class Site:
                 identity=present_identity(folder, federation.roster.keys.get(config.site)),
                 federation=federation,
                 policy=policy_from_toml((folder / "policy.toml").read_bytes()),
-                store=SiteStore(folder / "site.db"),
+                store=SiteStore(folder / DATABASE),
                 clock=clock,
             )
             opened._take_up()
@@ -164,8 +165,23 @@ class Site:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """The public catalogue."""
-        return remembered_catalogue((self.folder / self.config.catalogue).read_bytes())
+        """The public catalogue.
+
+        Raises:
+            InvalidInput: ``site/catalogue``: its file cannot be read.
+            DataError: ``data/catalogue``: it is not a catalogue.
+            OSError: The disk fails.
+        """
+        path = self.folder / self.config.catalogue
+        try:
+            return remembered_catalogue(path.read_bytes())
+        except OSError as error:
+            if is_disk_fault(error):
+                raise
+            raise InvalidInput(
+                "site/catalogue",
+                f"{path.name} cannot be read; required: the federation's public catalogue",
+            ) from error
 
     @cached_property
     def source(self) -> OwnSource:
@@ -173,6 +189,7 @@ class Site:
 
         Raises:
             DataError: `data.toml` is not as it must be.
+            InvalidInput: ``site/catalogue``.
         """
         with self.store.transaction() as connection:
             secret = self.store.budgets.secret(connection)
@@ -199,15 +216,18 @@ class Site:
 
         Raises:
             DataError: The data cannot be read.
+            InvalidInput: ``site/catalogue``.
         """
-        kind = "data.toml"
+        kind = self.config.catalogue
         try:
+            _ = self.catalogue  # first, so that its faults are not called the data's
+            kind = "data.toml"
             kind = self.source.settings.events.kind
             if anew:
                 own = self.source.read_anew(with_order=with_order)
             else:
                 own = self.source.users(with_order=with_order, joining=joining)
-        except DataError as error:
+        except (DataError, InvalidInput) as error:
             note_health(self.store, DataHealth.of_failure(error, kind, self.clock()))
             raise
         note_health(self.store, DataHealth.of(own, kind))

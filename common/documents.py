@@ -9,23 +9,23 @@ from recommons.common.hashing import canonical_json
 
 __all__ = ["Document"]
 
-_VERSION = 1
-
 
 class Document(ABC):
-    """A message between the roles, of version 1.
+    """A message between the roles, of one version.
 
     Only bytes that `to_bytes` would write are read: no further field, no other order or spelling.
 
     Attributes:
+        version: Of this kind of document alone.
         refusal: Code and words for bytes that are no such document.
     """
 
+    version: ClassVar[int]
     refusal: ClassVar[tuple[str, str]]
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""
-        return canonical_json({"version": _VERSION, **self._fields()})
+        return canonical_json({"version": self.version, **self._fields()})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:

@@ -1,11 +1,23 @@
-"""Writing a file so that it is there whole, or as it was, whenever the power goes."""
+"""Writing a file so that it is there whole, or as it was, whenever the power goes.
+
+Until it is whole it lies beside its place as ``.NAME.xxxxxxxx.new``. A writer that is killed leaves
+it there; `clear_unfinished` is for whoever starts next.
+"""
 
 import errno
 import os
+import re
 import secrets
+import time
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["create_durably", "is_disk_fault", "write_durably"]
+__all__ = ["clear_unfinished", "create_durably", "is_disk_fault", "write_durably"]
+
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.new", re.DOTALL)
+
+_AT_WORK = 600.0
+"""Seconds within which a file that was written to may still have its writer."""
 
 _DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
 
@@ -41,6 +53,23 @@ def create_durably(path: Path, data: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     _settle(path.parent)
+
+
+def clear_unfinished(folder: Path, older_than: float = _AT_WORK) -> None:
+    """Remove what writers that were killed have left in a folder and below: perhaps a key.
+
+    Args:
+        folder: The folder; nothing happens where it is not there.
+        older_than: Seconds since the file was last written to. A younger one may have its writer,
+            in this process or another.
+    """
+    before = time.time() - older_than
+    for inner, _, names in os.walk(folder):
+        for name in filter(_UNFINISHED.fullmatch, names):
+            path = Path(inner, name)
+            with suppress(FileNotFoundError):  # finished after all, or cleared by another
+                if path.lstat().st_mtime < before:
+                    path.unlink()
 
 
 def _written(path: Path, data: bytes) -> Path:

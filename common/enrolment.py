@@ -51,7 +51,6 @@ LARGEST_CALL = 16 << 10
 """Bytes of the largest call; an application takes about two thousand."""
 
 _APPLICATION = "recommons/application/1"
-_VERSION = 1
 _NAME_BYTES = _PROOF_BYTES = 32
 _LARGEST_REQUEST = 4000
 
@@ -89,6 +88,7 @@ class Application(Document):
         signature: The signing key's, over all of it.
     """
 
+    version = 1
     refusal = ("enrolment/message", "not a signed application to join")
 
     federation: str
@@ -115,7 +115,7 @@ class Application(Document):
         )
 
     def _signed(self) -> bytes:
-        fields = {"version": _VERSION, **self._fields()}
+        fields = {"version": self.version, **self._fields()}
         del fields["signature"]
         return canonical_json(fields)
 
@@ -166,6 +166,7 @@ class Offer(Document):
         epoch: The present roster; None where this site would be the first.
     """
 
+    version = 1
     refusal = ("enrolment/message", "the desk's offer is not readable")
 
     federation_key: bytes
@@ -215,6 +216,7 @@ class Standing(Document):
         certificate: The site's node certificate, PEM, once it is approved.
     """
 
+    version = 1
     refusal = ("enrolment/message", "the desk's answer is not readable")
 
     state: Literal["waiting", "approved", "rejected"]

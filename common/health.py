@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from recommons.common.errors import InvalidInput
 
-__all__ = ["Health", "HealthAnswer", "parse_address"]
+__all__ = ["Health", "HealthAnswer", "parse_address", "unready"]
 
 _JSON = "application/json"
 
@@ -53,22 +53,36 @@ class Health:
             case "/livez":
                 return HealthAnswer(status=200, kind=_JSON, body=b'{"alive": true}\n')
             case "/readyz":
-                found = list(self.reasons())
-                told = json.dumps({"ready": not found, "reasons": found}).encode() + b"\n"
-                return HealthAnswer(status=503 if found else 200, kind=_JSON, body=told)
+                found = self.reasons()
+                return unready(found) if found else _readiness(200, ())
             case "/metrics":
                 text = generate_latest(self.registry)
                 return HealthAnswer(status=200, kind=CONTENT_TYPE_LATEST, body=text)
         return HealthAnswer(status=404, kind=_JSON, body=b'{"error": "no such path"}\n')
 
 
+def unready(reasons: Sequence[str]) -> HealthAnswer:
+    """No work can be done just now, or nobody can tell; why, by named codes."""
+    return _readiness(503, reasons)
+
+
+def _readiness(status: int, reasons: Sequence[str]) -> HealthAnswer:
+    told = json.dumps({"ready": not reasons, "reasons": list(reasons)}).encode() + b"\n"
+    return HealthAnswer(status=status, kind=_JSON, body=told)
+
+
 def parse_address(text: str) -> tuple[str, int]:
-    """``PORT`` on loopback, or ``HOST:PORT``.
+    """``PORT`` on loopback, or ``HOST:PORT``; an address of IPv6 stands in brackets.
 
     Raises:
         InvalidInput: It is neither.
     """
     host, _, port = text.rpartition(":")
-    if not port.isascii() or not port.isdecimal() or int(port) > 65535:
-        raise InvalidInput("input/argument", f"health is {text!r}; required: PORT or HOST:PORT")
-    return host.strip("[]") or "127.0.0.1", int(port)
+    bracketed = host.startswith("[") and host.endswith("]") and ":" in host
+    host = host[1:-1] if bracketed else host
+    sound = port.isascii() and port.isdecimal() and int(port) <= 65535
+    if not sound or set(host) & set("[]" if bracketed else "[]:"):
+        raise InvalidInput(
+            "input/argument", f"health is {text!r}; required: PORT, HOST:PORT or [IPV6]:PORT"
+        )
+    return host or "127.0.0.1", int(port)

@@ -26,7 +26,11 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def locked_or_not(path: Path) -> Iterator[bool]:
-    """Hold a file's lock unless another process keeps it; whether it is held."""
+    """Hold a file's lock unless another process keeps it; whether it is held.
+
+    Raises:
+        OSError: The file cannot be locked at all, e.g. on a network's disk without locks.
+    """
     descriptor = _opened(path)
     try:
         yield _taken(descriptor)
@@ -35,7 +39,11 @@ def locked_or_not(path: Path) -> Iterator[bool]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds a file's lock; False where there is no such file."""
+    """Whether a process holds a file's lock; False where there is no such file.
+
+    Raises:
+        OSError: It cannot be told, e.g. on a network's disk without locks.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
@@ -43,7 +51,7 @@ def is_locked(path: Path) -> bool:
     try:
         # A shared lock, so that two who look do not take each other for the process.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return True
     finally:
         os.close(descriptor)
@@ -60,7 +68,7 @@ def _taken(descriptor: int) -> bool:
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             if time.monotonic() > last:
                 return False
             time.sleep(_PAUSE)

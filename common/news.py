@@ -26,7 +26,6 @@ LARGEST_REPORT = 32 << 10
 MOST_EPOCHS = 8
 """How many of the latest epochs are told at once."""
 
-_VERSION = 1
 _LARGEST_REQUEST = 4000
 _MOST_APPROVALS = 32
 
@@ -44,6 +43,7 @@ class Report(Document):
         request: A signing request for its present node key, PEM, where the certificate ends soon.
     """
 
+    version = 1
     refusal = ("enrolment/message", "not a member's report")
 
     epoch: int
@@ -93,6 +93,7 @@ class News(Document):
         certificate: The certificate it asked for, PEM.
     """
 
+    version = 1
     refusal = ("enrolment/message", "the coordinator's news is not readable")
 
     time: int

@@ -20,7 +20,7 @@ each part preceded by its length.
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from recommons.common.documents import Document
 from recommons.common.errors import InvalidInput
@@ -39,7 +39,6 @@ __all__ = [
 Exchange = Literal["join", "advertise", "shares", "masked", "sign", "reveal", "finish", "anchor"]
 EXCHANGES: tuple[Exchange, ...] = get_args(Exchange)
 
-_VERSION = 1
 _LENGTH_BYTES = 8
 
 
@@ -71,8 +70,11 @@ class Outcome:
     """How a run ended: well when there is no code.
 
     Attributes:
+        version: Of these bytes.
         code: Why it failed, a named code.
     """
+
+    version: ClassVar[int] = 1
 
     code: str | None = None
 
@@ -85,7 +87,7 @@ class Outcome:
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""
-        return canonical_json({"version": _VERSION, **self.fields})
+        return canonical_json({"version": self.version, **self.fields})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -115,6 +117,7 @@ class Envelope(Document):
         attempt: Number of the attempt within the round, from 0.
     """
 
+    version = 1
     refusal = ("site/message", "not an envelope of this version, or out of bounds")
 
     run_id: bytes

@@ -36,7 +36,8 @@ def server_app(
     @server.main()
     def main(grid: Grid, context: Context) -> None:
         folder = CoordinatorFolder.open(_named_folder(context))
-        train(Line.of(grid), folder, Watch(listen=listen, keep=keep))
+        with attended(folder.folder, context.run_id, records=folder.records):
+            train(Line.of(grid), folder, Watch(listen=listen, keep=keep))
 
     return server
 
@@ -60,7 +61,10 @@ def carry_out(grid: Grid, context: Context) -> None:
         asked = stop_asked(folder.folder)
         return asked is not None and asked.now
 
-    with attended(folder.folder, context.run_id), closing(Wakeups.of_app()) as wakeups:
+    with (
+        attended(folder.folder, context.run_id, records=folder.records),
+        closing(Wakeups.of_app()) as wakeups,
+    ):
         train(
             Line.of(grid, wakeups, hurried),
             folder,

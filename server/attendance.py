@@ -3,6 +3,7 @@
 | file of the run's folder | holds |
 |---|---|
 | `lock` | is held by the process that carries out the run, for as long as it lives |
+| `ledger.lock` | the same, in the folder of the ledger, which other runs go on in too |
 | `process.json` | the process and Flower's run it is in; once it has left, how it ended |
 | `progress.json` | the last step, replaced whole |
 | `progress.jsonl` | every step, one a line |
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 _LOCK, _PROCESS = "lock", "process.json"
+_LEDGER_LOCK = "ledger.lock"
 _PROGRESS, HISTORY = "progress.json", "progress.jsonl"
 _OPTIONS = "options.json"
 _LEAST_ROOM = 1 << 16
@@ -69,15 +71,18 @@ class RunOptions:
 
 
 @contextmanager
-def attended(run: Path, flower_run: int | None = None) -> Iterator[None]:
+def attended(
+    run: Path, flower_run: int | None = None, *, records: Path | None = None
+) -> Iterator[None]:
     """Be the process that carries out the run; how it ended is left behind.
 
     Args:
         run: The run's folder.
         flower_run: Flower's id of the run in which it is carried out.
+        records: The folder of the ledger that the run goes on in; by default the run's own.
 
     Raises:
-        RecommonsError: ``run/ledger-busy``: another process does.
+        RecommonsError: ``run/ledger-busy``: another process does, or one goes on in the ledger.
     """
     with locked_or_not(run / _LOCK) as alone:
         if not alone:
@@ -85,7 +90,9 @@ def attended(run: Path, flower_run: int | None = None) -> Iterator[None]:
         _replace(run / _PROCESS, {"pid": os.getpid(), "began": now(), "flower": flower_run})
         code, message = "run/fault", ""
         try:
-            yield
+            # Two runs in one ledger would end the one that came first, in the midst of an attempt.
+            with _alone_in(run if records is None else records):
+                yield
             code = ""
         except RecommonsError as error:
             code, message = error.code, error.message
@@ -93,11 +100,21 @@ def attended(run: Path, flower_run: int | None = None) -> Iterator[None]:
         except Exception as error:
             if not _for_want_of_room(run, error):
                 raise
-            code, message = "coordinator/disk", f"there is no room: {type(error).__name__}"
+            code, message = "coordinator/disk", f"the disk takes nothing: {type(error).__name__}"
             raise RecommonsError(code, message) from error
         finally:
             end = LastEnd(time=now(), code=code or None, message=message)
             _say_last(run / _PROCESS, {"ended": asdict(end), "flower": flower_run})
+
+
+@contextmanager
+def _alone_in(records: Path) -> Iterator[None]:
+    with locked_or_not(records / _LEDGER_LOCK) as alone:
+        if not alone:
+            raise RecommonsError(
+                "run/ledger-busy", "another process carries out a run of this coordinator"
+            )
+        yield
 
 
 def _for_want_of_room(run: Path, error: Exception) -> bool:

@@ -44,7 +44,8 @@ class RunState:
 
     Attributes:
         status: ``pending``, ``starting``, ``running`` or ``finished``.
-        outcome: ``completed``, ``failed`` or ``stopped`` once it is finished.
+        outcome: ``completed``, ``failed`` or ``stopped`` once it is finished; empty where the
+            SuperLink knows nothing of it.
     """
 
     status: str
@@ -81,8 +82,7 @@ class Control:
         try:
             self._client.RegisterNode(request)
         except httpx.HTTPStatusError as error:
-            told = FlowerError.from_json(error.response.text)
-            if told is None or told.code != ApiErrorCode.PUBLIC_KEY_ALREADY_IN_USE:
+            if not _says(error, ApiErrorCode.PUBLIC_KEY_ALREADY_IN_USE):
                 raise _failed(error) from error
         except httpx.TransportError as error:
             raise _failed(error) from error
@@ -120,8 +120,15 @@ class Control:
         return int(response.run_id)
 
     def run_state(self, run_id: int) -> RunState:
-        """Where a run stands."""
-        response = _named(lambda: self._client.ListRuns(ListRunsRequest(run_id=run_id)))
+        """Where a run stands; one that the SuperLink does not know is over."""
+        try:
+            response = self._client.ListRuns(ListRunsRequest(run_id=run_id))
+        except httpx.HTTPError as error:
+            # Its state was put aside, or is another's: nobody carries out a run of which it knows
+            # nothing.
+            if _says(error, ApiErrorCode.RUN_ID_NOT_FOUND):
+                return RunState(status="finished", outcome="")
+            raise _failed(error) from error
         status = response.run_dict[run_id].status
         return RunState(status=status.status, outcome=status.sub_status)
 
@@ -145,6 +152,14 @@ def _named(call: Callable[[], _T]) -> _T:
         return call()
     except httpx.HTTPError as error:
         raise _failed(error) from error
+
+
+def _says(error: httpx.HTTPError, code: ApiErrorCode) -> bool:
+    """Whether the SuperLink answered with this of Flower's codes."""
+    if not isinstance(error, httpx.HTTPStatusError):
+        return False
+    told = FlowerError.from_json(error.response.text)
+    return told is not None and told.code == code
 
 
 def _failed(error: httpx.HTTPError) -> RecommonsError:

@@ -104,9 +104,13 @@ class Depot:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(parcel)
-        temporary.replace(path)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(parcel)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)  # it would keep a full disk full
+            raise
 
 
 def _name(message_id: str) -> str:

@@ -38,7 +38,10 @@ from recommons.common.hashing import digest
 from recommons.common.plan import Plan
 from recommons.common.secagg.identity import SigningIdentity
 
-__all__ = ["CoordinatorFolder"]
+__all__ = ["LEDGER_KEY", "CoordinatorFolder", "first_identity"]
+
+LEDGER_KEY = "ledger.key"
+"""The key under which the ledger began, once another is in force."""
 
 _RUN_BYTES = 16
 
@@ -125,10 +128,7 @@ class CoordinatorFolder:
     @cached_property
     def ledger_identity(self) -> SigningIdentity:
         """The key that signs the ledger's lines: the coordinator's when the ledger began."""
-        first = self.records / "ledger.key"
-        if not first.exists():
-            return self.identity
-        return SigningIdentity(bytes.fromhex(first.read_text().strip()))
+        return first_identity(self.records) or self.identity
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -164,6 +164,20 @@ class CoordinatorFolder:
 
     def _sum_path(self, number: int) -> Path:
         return self.folder / "rounds" / f"{number:02d}.safetensors"
+
+
+def first_identity(records: Path) -> SigningIdentity | None:
+    """The key under which the ledger in a folder began; None where the present one is that.
+
+    Raises:
+        InvalidInput: ``run/folder``: the file is damaged.
+    """
+    try:
+        return SigningIdentity(bytes.fromhex((records / LEDGER_KEY).read_text().strip()))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise InvalidInput("run/folder", f"{LEDGER_KEY} in {records} cannot be read") from None
 
 
 def _records(folder: Path) -> Path:

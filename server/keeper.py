@@ -2,8 +2,9 @@
 
 A run whose process was killed, or died of something that has no name, or for want of room
 on the disk, goes on in a new run of Flower's, where its ledger ends: what was open counts as spent.
-A run that ended under another name of ours (too few sites, the operator's word, no attempts left)
-is left to the operator.
+A run that has no attempts left, and whose end no site has heard, is taken up when one is there: it
+keeps what sites have reserved. One that ended under another name of ours (too few sites, the
+operator's word) is left to the operator.
 """
 
 import logging
@@ -13,16 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from recommons.common.errors import RecommonsError
-from recommons.server.attendance import left_in
-from recommons.server.control import Control
+from recommons.common.plan import Plan
+from recommons.server.control import Control, connected
 from recommons.server.home import CoordinatorHome
-from recommons.server.runs import RUNS, flower_runs, note_flower_run
+from recommons.server.runs import RUNS, flower_runs
+from recommons.server.starting import busy_run, start_run, starting
 from recommons.server.status_reading import run_states
 from recommons.server.stopping import stop_asked
 
-__all__ = ["Keeper", "register_sites", "start_run"]
+__all__ = ["Keeper", "register_sites"]
 
 _BY_ITSELF = frozenset({"run/interrupted", "run/fault", "coordinator/disk"})
+_TO_BE_TOLD = "run/attempts"
 _STEADY_SECONDS = 30.0
 _log = logging.getLogger(__name__)
 
@@ -47,13 +50,6 @@ def register_sites(home: CoordinatorHome, seconds: float = 300.0) -> None:
                 time.sleep(0.2)
             else:
                 return
-
-
-def start_run(control: Control, run: Path) -> int:
-    """Carry out a run, or the rest of it, in a new run of Flower's; returns Flower's id."""
-    number = control.start_run(run)
-    note_flower_run(run, number)
-    return number
 
 
 @dataclass(eq=False)
@@ -82,48 +78,67 @@ class Keeper:
     def look(self) -> list[str]:
         """Take up what can be taken up; returns the names of the runs."""
         taken: list[str] = []
-        for name in self._died():
+        for name, code in self._left():
             if time.monotonic() < self._due.get(name, 0.0):
                 continue
-            path = self.home.folder / RUNS / name
-            with Control(self.home) as control:
-                flower_run = flower_runs(path)[-1]
-                if not control.run_state(flower_run).over:
-                    # Its app may be about to begin; one that has begun and is gone is ended here,
-                    # as Flower itself notices that a minute later.
-                    if left_in(path) != flower_run:
-                        continue
-                    control.stop_run(flower_run)
-                start_run(control, path)
-            now = time.monotonic()
-            if now > self._due.get(name, 0.0) + _STEADY_SECONDS:
-                self._tries.pop(name, None)  # it went on for a while: not one that dies at once
-            tries = self._tries[name] = self._tries.get(name, 0) + 1
-            self._due[name] = now + min(self.longest_pause, 5.0 * 2.0**tries)
-            _log.warning("run %s was taken up again", name)
-            taken.append(name)
+            try:
+                if self._take_up(name, code):
+                    _log.warning("run %s was taken up again", name)
+                    taken.append(name)
+            except RecommonsError as error:  # others may go on all the same
+                _log.info("run %s: %s: %s", name, error.code, error.message)
         return taken
 
     def register(self) -> None:
         """Make exactly the members' nodes known to Flower, whenever their list has changed."""
         changed = (self.home.folder / "sites.json").stat().st_mtime
         if changed != self._members:
-            register_sites(self.home)
+            register_sites(self.home, self.every_seconds)
             self._members = changed
 
-    def _died(self) -> list[str]:
+    def _left(self) -> list[tuple[str, str]]:
+        """Runs that wait for nobody's word, with the code they ended under."""
         folder = self.home.folder
         return [
-            name
+            (name, code)
             for name, (state, code) in run_states(folder).items()
             if state == "waiting"
-            and code in _BY_ITSELF
+            and code is not None
+            and (code in _BY_ITSELF or code == _TO_BE_TOLD)
             and flower_runs(folder / RUNS / name)
             and stop_asked(folder / RUNS / name) is None
         ]
 
+    def _take_up(self, name: str, code: str) -> bool:
+        """Carry out the rest of a run; whether this was the moment for it.
+
+        Raises:
+            RecommonsError: ``coordinator/superlink``, or ``run/ledger-busy``: a command starts one.
+        """
+        path = self.home.folder / RUNS / name
+        if code == _TO_BE_TOLD and not self._heard_by_somebody(path):
+            return False
+        with starting(self.home.folder), Control(self.home) as control:
+            if busy_run(control, self.home.folder) is not None:
+                return False
+            self._put_off(name)
+            start_run(control, path)
+        return True
+
+    def _heard_by_somebody(self, path: Path) -> bool:
+        cohort = Plan.from_bytes((path / "plan.json").read_bytes()).cohort
+        return not (connected(self.home) or frozenset()).isdisjoint(cohort)
+
+    def _put_off(self, name: str) -> None:
+        """When the next attempt at a run is due, should this one come to nothing."""
+        now = time.monotonic()
+        if now > self._due.get(name, 0.0) + _STEADY_SECONDS:
+            self._tries.pop(name, None)  # it went on for a while: not one that dies at once
+        tries = self._tries[name] = self._tries.get(name, 0) + 1
+        self._due[name] = now + min(self.longest_pause, 5.0 * 2.0**tries)
+
     def _keep(self) -> None:
-        while not self.stop.wait(self.every_seconds):
+        while True:
             try:
                 self.register()
                 self.look()
@@ -131,3 +146,5 @@ class Keeper:
                 _log.info("%s: %s", error.code, error.message)
             except Exception as error:  # noqa: BLE001 - runs must not lie because a look failed
                 _log.warning("a look at the runs failed: %s", type(error).__name__)
+            if self.stop.wait(self.every_seconds):
+                return

@@ -125,9 +125,20 @@ def append_durably(path: Path, line: bytes, *, expected_size: int | None = None)
 
 
 def _whole_lines(path: Path) -> bytes:
-    """A file's lines; a torn last one is cut off on the disk, too."""
-    data = path.read_bytes() if path.exists() else b""
-    whole = data[: data.rfind(b"\n") + 1]
-    if len(whole) < len(data):
-        os.truncate(path, len(whole))
+    """A file's lines; a torn last one is cut off on the disk, too.
+
+    Read and cut under the lock that `append_durably` holds: a line that another process is just
+    writing is not torn.
+    """
+    try:
+        file = path.open("r+b")
+    except FileNotFoundError:
+        return b""
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            file.truncate(len(whole))
+            os.fsync(file.fileno())
     return whole

@@ -6,6 +6,7 @@ import typer
 
 from recommons.common.ledger_copy import LedgerCopy
 from recommons.server.folder import CoordinatorFolder
+from recommons.server.home import CoordinatorHome
 from recommons.server.ledger import COORDINATOR
 from recommons.server.runs import Runs
 
@@ -24,7 +25,7 @@ def export_ledger(folder: Path, output: Path, *, as_json: bool) -> None:
         InvalidInput: ``run/folder`` or ``run/unknown``.
         LedgerError: They are not as the coordinator wrote them.
     """
-    if (folder / "federation.toml").exists():
+    if CoordinatorHome.is_in(folder):
         folder = Runs(folder).path()  # any run of a home leads to the one ledger of all
     opened = CoordinatorFolder.open(folder)
     copy = LedgerCopy.of_folder(COORDINATOR, opened.ledger_identity.public_key, opened.records)

@@ -94,6 +94,21 @@ class DepotMail:
 
     def push(self, messages: Sequence[Message]) -> list[str]:
         """See `Mail`."""
+        before = set(self._nodes)
+        try:
+            request = self._laid(messages)
+            self._looked = time.monotonic()
+            sent = list(self._client.PushMessages(request).message_ids)
+        except BaseException:
+            # Nobody will fetch them, and a full disk would stay full.
+            self.close(set(self._nodes) - before)
+            raise
+        laid = [head.metadata.message_id for head in request.messages_list]
+        self.close([own for own, known in zip(laid, sent, strict=True) if not known])
+        return sent
+
+    def _laid(self, messages: Sequence[Message]) -> PushAppMessagesRequest:
+        """Lay the contents of messages ready; what Flower is to know of them."""
         heads, trees = [], []
         contents: dict[str, bytes] = {}
         with no_object_id_recompute():
@@ -107,13 +122,11 @@ class DepotMail:
                         contents[object_id] = item.deflate()
                 parcel = pack_parcel(contents[object_id] for object_id in objects)
                 node = message.metadata.dst_node_id
-                self._depot.send(node, message.object_id, parcel)
                 self._nodes[message.object_id] = node
+                self._depot.send(node, message.object_id, parcel)
                 heads.append(message_to_proto(remove_content_from_message(message)))
                 trees.append(ObjectTree(object_id=message.object_id))
-        request = PushAppMessagesRequest(messages_list=heads, message_object_trees=trees)
-        self._looked = time.monotonic()
-        return list(self._client.PushMessages(request).message_ids)
+        return PushAppMessagesRequest(messages_list=heads, message_object_trees=trees)
 
     def pull(self, ids: Collection[str]) -> Mapping[str, Message | None]:
         """See `Mail`."""

@@ -6,8 +6,10 @@ shows them.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.metrics_core import (
@@ -19,7 +21,11 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from recommons.common.errors import RecommonsError
+from recommons.server.attendance import is_attended
 from recommons.server.home import CoordinatorHome
+from recommons.server.processes import process_states
+from recommons.server.releases import RELEASES
+from recommons.server.runs import RUNS, Runs
 from recommons.server.status import RunStatus, Status
 from recommons.server.status_reading import read_status
 
@@ -34,16 +40,15 @@ Online = Callable[[], frozenset[str] | None]
 
 def reasons(home: CoordinatorHome, online: Online) -> list[str]:
     """Why no run can be carried out just now, by named codes; empty where one can."""
-    try:
-        status = read_status(home, online=online())
-    except (RecommonsError, OSError) as error:
-        return [error.code if isinstance(error, RecommonsError) else "coordinator/home"]
     found = []
-    if status.epoch is None:
-        found.append("coordinator/no-roster")
-    if not status.processes or not all(process["up"] for process in status.processes):
+    try:
+        Runs(home.folder).federation()
+    except (RecommonsError, OSError) as error:
+        found.append(error.code if isinstance(error, RecommonsError) else "coordinator/home")
+    processes = process_states(home.folder / "superlink")
+    if not processes or not all(process["up"] for process in processes):
         found.append("coordinator/process")
-    if any(site.connected is None for site in status.sites):
+    if online() is None:
         found.append("coordinator/superlink")
     return found
 
@@ -61,6 +66,7 @@ class _Home(Collector):
 
     def __init__(self, home: CoordinatorHome, online: Online) -> None:
         self._home, self._online = home, online
+        self._read: tuple[object, Status] | None = None
 
     def describe(self) -> Iterable[Metric]:
         """Nothing to read when it is registered."""
@@ -69,7 +75,7 @@ class _Home(Collector):
     def collect(self) -> Iterable[Metric]:
         """Read the home."""
         try:
-            status = read_status(self._home, online=self._online())
+            status = self._status()
         except (RecommonsError, OSError):
             return
         yield InfoMetricFamily(
@@ -80,6 +86,32 @@ class _Home(Collector):
         yield from _of_sites(status)
         yield from _of_processes(status)
         yield from _of_runs(status)
+
+    def _status(self) -> Status:
+        """As `read_status`, which adds up what every run has cost: anew where something changed."""
+        online, folder = self._online(), self._home.folder
+        of_now = (online, _changed(folder))
+        if self._read is None or self._read[0] != of_now:
+            self._read = of_now, read_status(self._home, online=online)
+        return replace(self._read[1], processes=tuple(process_states(folder / "superlink")))
+
+
+def _changed(home: Path) -> tuple[object, ...]:
+    """Changes with every file of a home that its status is read from, and with who is at work."""
+    runs = sorted((home / RUNS).glob("*/"))
+    files = [
+        *(home / name for name in ("ledger.jsonl", "federation.json", "sites.json", RELEASES)),
+        *(path for run in runs for path in sorted(run.glob("*.json"))),
+    ]
+    return (*map(_stamp, files), *map(is_attended, runs))
+
+
+def _stamp(path: Path) -> tuple[Path, int, int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return path, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _of_sites(status: Status) -> Iterator[Metric]:

@@ -60,7 +60,7 @@ def _standing(event: RoundProgress) -> str:
 
 
 def traffic_words(event: RoundProgress) -> str:
-    """Bytes up and down since the run began."""
+    """Bytes up and down since the run was taken up."""
     return f"{byte_size(event.bytes_up)} up, {byte_size(event.bytes_down)} down"
 
 

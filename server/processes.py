@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Child", "Supervisor", "process_states"]
+__all__ = ["Child", "Supervisor", "forget_processes", "process_states"]
 
 _STATES = "processes.json"
 
@@ -156,6 +156,11 @@ def process_states(folder: Path) -> list[dict[str, Any]]:
         return [{**state, "up": state["up"] and alive} for state in found["processes"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
+
+
+def forget_processes(folder: Path) -> None:
+    """Remove what the last supervisor wrote, before anybody takes it for the next one's."""
+    (folder / _STATES).unlink(missing_ok=True)
 
 
 def _die_with_parent() -> None:

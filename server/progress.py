@@ -39,11 +39,11 @@ class RoundProgress:
         sites_in: Sites that answered every step of this attempt so far.
         sites_total: Sites of the cohort.
         dropped: Names of the sites lost in this attempt so far.
-        bytes_up: Bytes the coordinator received from all sites since the run began.
-        bytes_down: Bytes it sent to all sites since the run began.
+        bytes_up: Bytes the coordinator received from all sites since the run was taken up.
+        bytes_down: Bytes it sent to all sites since the run was taken up.
         epsilon_spent: ε of everything released so far; None where no privacy is claimed.
         epsilon_target: ε the plan may spend; None where no privacy is claimed.
-        by_site: Bytes received from each site (``up``) and sent to it (``down``) so far.
+        by_site: Bytes received from each site (``up``) and sent to it (``down``) since then.
         elapsed: Seconds since the run was taken up.
         refusals: Sites that declined, each as ``site: code``, since the run was taken up.
         message: What happened, if this is more than the next step, e.g. the code of an abort.

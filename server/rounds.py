@@ -2,9 +2,8 @@
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from recommons.common.errors import InvalidInput
 from recommons.common.hashing import canonical_json
@@ -18,43 +17,14 @@ from recommons.common.secagg.roster import Roster
 from recommons.common.wire import Envelope, Exchange, pack, unpack
 from recommons.server.expansion import on_all_cores
 from recommons.server.journal import AttemptJournal
+from recommons.server.traffic import Traffic
 from recommons.server.transport import Answer, Line, Refused
 
-__all__ = ["AttemptRequest", "Traffic", "secure_sum"]
+__all__ = ["AttemptRequest", "secure_sum"]
 
 _log = logging.getLogger(__name__)
 
 StepListener = Callable[[Exchange, CoordinatorRound], None]
-
-
-@dataclass
-class Traffic:
-    """What a run has sent and how long its steps took.
-
-    Attributes:
-        bytes_up: Bytes of replies by (site, step).
-        bytes_down: Bytes of requests by (site, step).
-        seconds: Wall-clock seconds by step.
-        refusals: Sites that declined a step, each as ``site: code``.
-    """
-
-    bytes_up: Counter[tuple[str, str]] = field(default_factory=Counter)
-    bytes_down: Counter[tuple[str, str]] = field(default_factory=Counter)
-    seconds: dict[str, float] = field(default_factory=dict)
-    refusals: list[str] = field(default_factory=list)
-
-    def clock(self, step: str, since: float) -> None:
-        """Add the time since `since` (of `time.perf_counter`) to a step."""
-        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - since
-
-    def by_site(self) -> dict[str, dict[str, int]]:
-        """Bytes received from each site (``up``) and sent to it (``down``)."""
-        found: dict[str, dict[str, int]] = {}
-        for way, counted in (("up", self.bytes_up), ("down", self.bytes_down)):
-            for (site, _step), count in counted.items():
-                ways = found.setdefault(site, {"up": 0, "down": 0})
-                ways[way] += count
-        return found
 
 
 @dataclass(frozen=True, kw_only=True)

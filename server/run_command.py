@@ -19,10 +19,10 @@ from recommons.server.budget_display import budget_document, print_budget
 from recommons.server.control import Control, connected
 from recommons.server.display import Display, open_display
 from recommons.server.home import CoordinatorHome
-from recommons.server.keeper import start_run
 from recommons.server.plan_file import PlannedRun, read_plan_file
 from recommons.server.progress import RoundProgress
 from recommons.server.runs import Runs, flower_runs
+from recommons.server.starting import busy_run, check_idle, start_run, starting
 from recommons.server.status import RunStatus, Status
 from recommons.server.status_reading import read_status, run_states
 from recommons.server.stopping import StopRequest, ask_to_stop, take_back
@@ -57,8 +57,8 @@ def run_plan(
     if dry_run:
         _say_dry(told, found.privacy.min_survivors, as_json=as_json)
         return
-    _check_ready(home, planned, online)
-    with Control(home) as control:
+    with starting(home.folder), Control(home) as control:
+        _check_ready(home, control, planned, online)
         run = runs.found(planned, RunOptions(deadline_seconds=deadline)).folder
         start_run(control, run)
     _accompany(home, run, wait=wait, as_json=as_json)
@@ -74,7 +74,9 @@ def found_plan(folder: Path, plan: Path, *, deadline: float, as_json: bool) -> N
     budget = plan_budget(planned)
     if not as_json:
         print_budget(budget, Console(stderr=True), None)
-    run = Runs(home.folder).found(planned, RunOptions(deadline_seconds=deadline)).folder.absolute()
+    with starting(home.folder):
+        found = Runs(home.folder).found(planned, RunOptions(deadline_seconds=deadline))
+    run = found.folder.absolute()
     told = {"run": run.name, "folder": str(run), "budget": budget_document(budget)}
     if as_json:
         _print_json(told)
@@ -93,12 +95,8 @@ def resume_run(folder: Path, name: str | None, *, wait: bool, as_json: bool) -> 
     state, code = run_states(home.folder)[run.name]
     if state in ("finished", "failed"):
         raise InvalidInput("run/resume", f"run {run.name} is over: {code or state}")
-    if state == "running":
-        raise RecommonsError("run/ledger-busy", f"run {run.name} is being carried out")
-    with Control(home) as control:
-        for number in flower_runs(run)[-1:]:
-            if not control.run_state(number).over:
-                control.stop_run(number)  # its process is dead, which Flower has not noticed yet
+    with starting(home.folder), Control(home) as control:
+        check_idle(control, home.folder)
         take_back(run)
         start_run(control, run)
     _accompany(home, run, wait=wait, as_json=as_json)
@@ -119,12 +117,19 @@ def stop_run(
         raise InvalidInput("run/resume", f"run {run.name} is over: {code or state}")
     ask_to_stop(run, request)
     if state != "running" and request.for_good:
-        with Control(home) as control:  # sites must be told, so somebody has to tell them
-            start_run(control, run)
+        _tell_the_end(home, run)
         _until(lambda: is_attended(run) or run_states(home.folder)[run.name][0] == "failed")
     if wait:
         _until(lambda: not is_attended(run))
     _print_run(home, run, as_json=as_json)
+
+
+def _tell_the_end(home: CoordinatorHome, run: Path) -> None:
+    """Sites must be told, so somebody has to tell them, unless a process is about to."""
+    with starting(home.folder), Control(home) as control:
+        if busy_run(control, home.folder) != run.name:
+            check_idle(control, home.folder)
+            start_run(control, run)
 
 
 def show_status(folder: Path, *, as_json: bool) -> None:
@@ -137,7 +142,9 @@ def show_status(folder: Path, *, as_json: bool) -> None:
     _print_status(status, Console())
 
 
-def _check_ready(home: CoordinatorHome, planned: PlannedRun, online: frozenset[str] | None) -> None:
+def _check_ready(
+    home: CoordinatorHome, control: Control, planned: PlannedRun, online: frozenset[str] | None
+) -> None:
     """What would only fail once the run has begun.
 
     Raises:
@@ -145,9 +152,7 @@ def _check_ready(home: CoordinatorHome, planned: PlannedRun, online: frozenset[s
     """
     if online is None:
         raise RecommonsError("coordinator/superlink", "the SuperLink does not answer")
-    busy = [name for name, (state, _) in run_states(home.folder).items() if state == "running"]
-    if busy:
-        raise RecommonsError("run/ledger-busy", f"run {busy[0]} is being carried out")
+    check_idle(control, home.folder)
     here = online & set(planned.declared_users)
     if len(here) < planned.wish.min_survivors:
         missing = ", ".join(sorted(set(planned.declared_users) - online))
@@ -201,16 +206,20 @@ def _events(run: Path) -> Iterator[RoundProgress | None]:
                 data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
         place += len(whole)
-        for line in whole.splitlines():
-            yield _progress(json.loads(line))
+        yield from filter(None, map(_progress, whole.splitlines()))
         yield None
 
 
-def _progress(event: dict[str, Any]) -> RoundProgress:
-    known = {name: value for name, value in event.items() if name in _FIELDS}
-    return RoundProgress(
-        **known | {"dropped": tuple(event["dropped"]), "refusals": tuple(event["refusals"])}
-    )
+def _progress(line: bytes) -> RoundProgress | None:
+    """One step; None where a process that was killed, or a full disk, left a piece of a line."""
+    try:
+        event = json.loads(line)
+        known = {name: value for name, value in event.items() if name in _FIELDS}
+        return RoundProgress(
+            **known | {"dropped": tuple(event["dropped"]), "refusals": tuple(event["refusals"])}
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, InvalidInput):
+        return None
 
 
 def _until(true: Any, seconds: float = 3600.0) -> None:  # noqa: ANN401 - any condition

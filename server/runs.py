@@ -80,7 +80,7 @@ class Runs:
         )
 
     def found(self, planned: PlannedRun, options: RunOptions) -> CoordinatorFolder:
-        """Found the next run.
+        """Found the next run. Whoever calls it holds `starting.starting`: no two get one number.
 
         Raises:
             InvalidInput: As `plan`.

@@ -7,7 +7,6 @@ left out.
 
 import json
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +86,12 @@ def _of_run(entries: Entries, path: Path) -> list[Mapping[str, Any]]:
 
 
 def _federation(runs: Runs) -> Federation | None:
-    with suppress(InvalidInput):
+    try:
         return runs.federation()
-    return None
+    except InvalidInput as error:
+        if error.code != "coordinator/no-roster":
+            raise
+        return None
 
 
 def _sites(

@@ -19,12 +19,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
+from recommons.common.durably import clear_unfinished
 from recommons.common.health import parse_address
 from recommons.server.control import Control, RunState
 from recommons.server.depot import DEPOT_FOLDER
 from recommons.server.home import CoordinatorHome
-from recommons.server.keeper import Keeper, register_sites
-from recommons.server.processes import Child, Supervisor
+from recommons.server.keeper import Keeper
+from recommons.server.processes import Child, Supervisor, forget_processes
 from recommons.server.wakeups import WAKE_FOLDER
 from recommons.server.watching import watched
 
@@ -120,12 +121,10 @@ def start_coordinator(home: CoordinatorHome, *, health: str | None = None) -> No
     inner = home.folder / "superlink"
     supervisor = Supervisor(coordinator_children(home), stop, record=inner)
 
-    def ready() -> None:
-        register_sites(home)
-        Keeper(home, stop).start()
-
+    clear_unfinished(home.folder)
+    forget_processes(inner)  # in a container the last supervisor had this one's number
     with ExitStack() as stack:
         if health is not None:
             host, port = stack.enter_context(watched(home, parse_address(health)))
             logging.getLogger(__name__).info("health endpoints on %s:%d", host, port)
-        supervisor.run(ready)
+        supervisor.run(Keeper(home, stop).start)

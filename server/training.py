@@ -24,8 +24,9 @@ from recommons.server.cohort import Cohort, join_cohort
 from recommons.server.folder import CoordinatorFolder
 from recommons.server.journal import AttemptJournal, RunJournal
 from recommons.server.progress import RoundProgress
-from recommons.server.rounds import AttemptRequest, Traffic, secure_sum
+from recommons.server.rounds import AttemptRequest, secure_sum
 from recommons.server.stopping import StopRequest
+from recommons.server.traffic import Traffic
 from recommons.server.transport import Line
 
 __all__ = ["Listener", "TrainingResult", "Watch", "noisy_sums", "train"]
@@ -45,7 +46,7 @@ class TrainingResult:
         aborts: (round, attempt, code) of attempts that came to nothing.
         attempts: Attempts made, the successful ones included.
         dropped: Number of attempts in which a site was not among the survivors, by site.
-        traffic: Bytes and seconds.
+        traffic: Bytes and seconds, of every process that carried the run out.
     """
 
     release: ModelRelease
@@ -101,6 +102,7 @@ class _Run:
     watch: Watch
     deadline_seconds: float
     traffic: Traffic = field(default_factory=Traffic)
+    earlier: Traffic = field(default_factory=Traffic)
     cohort: Cohort = field(default_factory=lambda: Cohort(nodes={}))
     done: list[Sums] = field(default_factory=list)
     events: list[tuple[GaussianSumRelease, ...]] = field(default_factory=list)
@@ -136,7 +138,7 @@ class _Run:
             aborts=tuple(self.aborts),
             attempts=len(self._opened()),
             dropped=self.dropped,
-            traffic=self.traffic,
+            traffic=self.earlier.plus(self.traffic),
         )
         # Published before the run ends anywhere: a site that is told so finds the release.
         self.watch.keep(result)
@@ -154,6 +156,7 @@ class _Run:
 
     def _recall(self) -> None:
         """Take up what an earlier process did: its sums, its aborts, and what it was doing."""
+        self.earlier = Traffic.read(self.folder.folder)
         journal = self.journal
         sums = {_place(e.body): e.body for e in journal.entries("sum")}
         aborts = {_place(e.body): e.body for e in journal.entries("round-aborted")}
@@ -177,7 +180,8 @@ class _Run:
                 self.folder,
                 self.deadline_seconds,
                 shown=shown,
-                required=0 if self._ends_for_good() else None,
+                # An end has to be told, to whoever is there.
+                required=0 if self._ends_for_good() or self._used_up(len(self.done)) else None,
             )
         except RecommonsError as error:
             # Nothing has begun: the sites that did join keep their reservation, and the run goes
@@ -207,9 +211,8 @@ class _Run:
         """Attempt a round until it gives a sum or the plan's attempts are used up."""
         while True:
             self._heed_stop()
-            attempt = sum(1 for opened in self._opened() if opened == number)
-            repeats = len(self._opened()) - len(set(self._opened()))
-            if attempt and repeats >= self.plan.privacy.spare_attempts:
+            attempt = self._opened().count(number)
+            if self._used_up(number):
                 self._end(Outcome(code="run/attempts"))
                 raise RecommonsError(
                     "run/attempts",
@@ -223,6 +226,12 @@ class _Run:
                 self._tell(number, attempt, "sum", message=f"aborted: {abort.code}")
             else:
                 return
+
+    def _used_up(self, number: int) -> bool:
+        """Whether a round was attempted and the plan has no attempt left for it."""
+        opened = self._opened()
+        repeats = len(opened) - len(set(opened))
+        return number in opened and repeats >= self.plan.privacy.spare_attempts
 
     def _heed_stop(self) -> None:
         """Leave where the operator asks for it, between two attempts.
@@ -351,6 +360,8 @@ class _Run:
         dropped: tuple[str, ...] = (),
         message: str = "",
     ) -> None:
+        # The total, for whoever takes the run up, and for the report.
+        self.earlier.plus(self.traffic).write(self.folder.folder)
         self.watch.listen(
             RoundProgress(
                 round=number + 1,

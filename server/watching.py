@@ -28,9 +28,10 @@ def watched(home: CoordinatorHome, address: tuple[str, int]) -> Iterator[tuple[s
         InvalidInput: The address cannot be listened on.
     """
     # Asked of the SuperLink in the background, so that no scraper waits for it.
-    online = Connections(lambda: connected(home)).known
+    connections = Connections(lambda: connected(home))
+    online = connections.known
     health = Health(
         reasons=lambda: reasons(home, online), registry=coordinator_registry(home, online)
     )
-    with serve_health(health, address) as listening:
+    with connections.followed(), serve_health(health, address) as listening:
         yield listening

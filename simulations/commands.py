@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from recommons.simulations.model_names import MODELS
+
 __all__ = ["simulate"]
 
 _DATA, _MODEL, _PRIVACY, _RUN = "Data and sites", "Model", "Privacy", "Run"
@@ -49,7 +51,7 @@ def simulate(
     model: Annotated[
         str | None,
         typer.Option(
-            metavar="als|ease|two-tower|…",
+            metavar=MODELS,
             help="The model. [default: als]",
             rich_help_panel=_MODEL,
         ),

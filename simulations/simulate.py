@@ -38,6 +38,7 @@ from recommons.simulations.training_run import run_in_process
 __all__ = ["Outcome", "Scene", "found", "open_output", "simulate"]
 
 _SETTINGS = "simulation.json"
+_COMMAND = "command.txt"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -181,7 +182,8 @@ def simulate(
         settings: What `open_output` returned.
         folder: The output folder.
         display: Told of stages and rounds.
-        command: The command line that repeats the run, for the report.
+        command: The command line, for the report: where the run was founded by an earlier one, the
+            report has that, which repeats all of it.
 
     Returns:
         The report, which is also in ``report.json`` and ``report.html``, and items to try.
@@ -194,7 +196,7 @@ def simulate(
     stages.begin("reading the data")
     scene = Scene.set_up(settings)
     stages.begin("founding the federation")
-    coordinator = _coordinator(settings, scene, folder)
+    coordinator = _coordinator(settings, scene, folder, command)
     stages.begin("training")
     training = _train(settings, folder, coordinator, display)
     stages.begin("evaluating four ways to recommend")
@@ -210,7 +212,7 @@ def simulate(
         training=training,
         evaluated=evaluated,
         version=version("recommons"),
-        command=command,
+        command=_founding_command(folder) or command,
     )
     write_release(folder / "model", training.release, release_metadata(figures))
     _leave_serving(folder, evaluated)
@@ -223,20 +225,31 @@ def simulate(
     return Outcome(report=report, example_items=evaluated.example_items)
 
 
-def found(settings: SimulationSettings, folder: Path) -> CoordinatorFolder:
+def found(settings: SimulationSettings, folder: Path, *, command: str = "") -> CoordinatorFolder:
     """Found the federation and its plan, for somebody else's engine to carry out.
 
     Args:
         settings: What `open_output` returned.
         folder: The output folder.
+        command: The command line that founds it, for the report.
 
     Raises:
         RecommonsError: The data cannot be read, or the plan does not hold.
     """
-    return _coordinator(settings, Scene.set_up(settings), folder)
+    return _coordinator(settings, Scene.set_up(settings), folder, command)
 
 
-def _coordinator(settings: SimulationSettings, scene: Scene, folder: Path) -> CoordinatorFolder:
+def _founding_command(folder: Path) -> str:
+    """The command line that founded the run; empty where nobody noted it."""
+    try:
+        return (folder / _COMMAND).read_text("utf-8").strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _coordinator(
+    settings: SimulationSettings, scene: Scene, folder: Path, command: str = ""
+) -> CoordinatorFolder:
     """The coordinator of the run: founded now, or before the process was stopped."""
     path = folder / "coordinator"
     if (path / "run.json").exists():
@@ -248,6 +261,8 @@ def _coordinator(settings: SimulationSettings, scene: Scene, folder: Path) -> Co
     model, wish = scene.model(settings), scene.wish(settings)
     specs = specs_for(model, scene.declared, wish)  # before anything is written
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not _founding_command(folder):  # it is that of the first founding, whatever became of it
+        (folder / _COMMAND).write_text(command + "\n", "utf-8")
     (folder / _SETTINGS).write_text(settings.model_dump_json(indent=2) + "\n")
     found = found_federation(
         folder,

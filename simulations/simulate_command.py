@@ -45,6 +45,7 @@ def run_simulation(
     calm_flower()
     from recommons.simulations.simulate import found, open_output, simulate
 
+    command = shlex.join(_command_line())
     if resume:
         given = [name for name, value in options.items() if value is not None]
         if output is None or plan is not None or given:
@@ -55,12 +56,12 @@ def run_simulation(
         folder = output or next_folder()
         settings = open_output(folder, SimulationSettings.load(plan, _values(options)))
         if settings.engine == "flower":
-            found(settings, folder)
+            found(settings, folder, command=command)
             sys.stdout.write(_for_flower(folder.absolute(), settings.sites, as_json=as_json))
             return
     # With --json, standard output is the report alone; progress goes to standard error anyway.
     with open_display(Console(stderr=True), quiet=quiet or as_json) as display:
-        outcome = simulate(settings, folder, display, command=shlex.join(_command_line()))
+        outcome = simulate(settings, folder, display, command=command)
     if as_json:
         sys.stdout.write(report_json(outcome.report))
         return

@@ -17,11 +17,13 @@ from recommons.common import enrolment, invitation, news, sealing, wire
 from recommons.common.codes import CODES
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.catalogue_document import catalogue_from_bytes, catalogue_to_bytes
+from recommons.common.documents import Document
 from recommons.common.errors import ProtocolAbort, RecommonsError
 from recommons.common.policy import Policy
 from recommons.common.privacy.events import event_from_json
 from recommons.common.privacy.spending import Spending
 from recommons.common.secagg import envelope
+from recommons.common.secagg.identity import SigningIdentity
 from recommons.common.secagg.roster import Roster, RosterSite
 from recommons.server.federation.book import Book
 from recommons.server.gateway.members import read_members
@@ -103,6 +105,42 @@ CATALOGUE = catalogue_to_bytes(Catalogue(item_ids=("a", "b"), titles=("A", "B"))
 SEALED = sealing.seal(b"secret", "long enough", purpose="test", random=bytes(sealing.SEAL_BYTES))
 POLICY = b'{"version":1}'
 MEMBERS = b'{"version":1,"sites":[]}'
+
+IDENTITY = SigningIdentity(b"\1" * 32)
+DOCUMENTS: tuple[Document | wire.Outcome, ...] = (
+    news.Report(epoch=1),
+    news.News(time=1),
+    enrolment.Application.sign("fruit", "plum", "Plum", IDENTITY, b"request"),
+    enrolment.Offer(
+        federation_key=bytes(32), address="fruit.example:443", policy="", time=1, epoch=None
+    ),
+    enrolment.Standing(state="waiting"),
+    wire.Envelope(run_id=bytes(16), exchange="join"),
+    wire.Outcome(),
+)
+
+
+@pytest.mark.parametrize("sample", DOCUMENTS, ids=lambda sample: type(sample).__name__)
+def test_a_document_bears_the_version_that_the_page_names_for_it_alone(
+    sample: Document | wire.Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = type(sample)
+    name = f"{kind.__module__.removeprefix('recommons.')}.{kind.__name__}.version"
+    assert name in {row[2] for row in ROWS}
+    before = {type(other): other.to_bytes() for other in DOCUMENTS}
+    assert kind.from_bytes(before[kind]).to_bytes() == before[kind]
+    monkeypatch.setattr(kind, "version", 2)
+    assert {type(other) for other in DOCUMENTS if other.to_bytes() != before[type(other)]} == {kind}
+    assert sample.to_bytes() == before[kind].replace(b'"version":1', b'"version":2')
+    with pytest.raises(RecommonsError):
+        kind.from_bytes(before[kind])
+
+
+def test_every_document_has_a_version_of_its_own() -> None:
+    kinds = Document.__subclasses__()
+    assert {kind for kind in kinds if "version" not in vars(kind)} == set()
+    assert set(kinds) <= {type(sample) for sample in DOCUMENTS}
+
 
 READERS: Mapping[str, tuple[bytes, Callable[[bytes], object]]] = {
     "report": (REPORT, news.Report.from_bytes),

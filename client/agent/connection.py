@@ -5,10 +5,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from recommons.client.site import SiteConfig
 from recommons.common.durably import write_durably
 from recommons.common.toml_file import read_settings
 
-__all__ = ["CONNECTION", "Connection"]
+__all__ = ["CONNECTION", "Connection", "connection_of"]
 
 CONNECTION = "connection.toml"
 _Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -46,3 +47,14 @@ class Connection(BaseModel):
         """Write it into a site's folder."""
         lines = [f"version = {self.version}", f'address = "{self.address}"']
         write_durably(folder / CONNECTION, ("\n".join(lines) + "\n").encode())
+
+
+def connection_of(folder: Path) -> Connection:
+    """A joined site's connection; a folder that is no site's at all is called that.
+
+    Raises:
+        InvalidInput: ``site/folder`` or ``agent/connection``.
+    """
+    if not (folder / CONNECTION).exists():
+        SiteConfig.read(folder)
+    return Connection.read(folder)

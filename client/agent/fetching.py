@@ -6,6 +6,7 @@ a folder of unfinished ones until then.
 
 import json
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import httpx
 from recommons.client.agent.link import LinkError, named
 from recommons.client.agent.logs import event
 from recommons.client.releases import MODELS, check_notes, installed, is_file
+from recommons.common.durably import write_durably
 from recommons.common.errors import InvalidInput
 from recommons.common.federation import Federation
 from recommons.common.published import NOTE_FILE, ReleaseNote, release_name
@@ -116,13 +118,11 @@ def _note(client: httpx.Client, number: int) -> ReleaseNote:
 def _keep_note(folder: Path, note: ReleaseNote) -> None:
     path = folder / MODELS / release_name(note.number)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = path / f".{NOTE_FILE}"
-    unfinished.write_bytes(note.to_bytes())
-    unfinished.replace(path / NOTE_FILE)
+    write_durably(path / NOTE_FILE, note.to_bytes())
 
 
 def _download(client: httpx.Client, part: Path, note: ReleaseNote) -> None:
-    """One file, from where an earlier download broke off."""
+    """One file, from where an earlier download broke off; on the disk when this returns."""
     size = note.files[part.name].size
     have = part.stat().st_size if part.exists() else 0
     if have < size:
@@ -133,6 +133,8 @@ def _download(client: httpx.Client, part: Path, note: ReleaseNote) -> None:
         raise InvalidInput(
             "release/corrupt", f"release {note.number}: {part.name} is not the one signed for"
         )
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _append(client: httpx.Client, path: str, part: Path, have: int, size: int) -> None:

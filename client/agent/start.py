@@ -22,20 +22,25 @@ def start_agent(folder: Path, *, health: str | None = None) -> None:
         health: ``[HOST:]PORT`` on which health endpoints and metrics are answered; by default none.
 
     Raises:
-        InvalidInput: The folder is not that of an enrolled site, or it has an agent already.
+        InvalidInput: The folder is not that of an enrolled site, or it has an agent already; no
+            port has been opened then.
     """
     os.environ["FLWR_TELEMETRY_ENABLED"] = "0"
     os.environ["FLWR_DISABLE_UPDATE_CHECK"] = "1"
     os.environ["FLWR_HOME"] = str(folder / ".flwr")
     # Flower reads its settings when it is imported, so it is imported only now.
     from recommons.client.agent.agent import Agent
+    from recommons.client.agent.connection import connection_of
     from recommons.client.agent.fetching import fetch_releases
     from recommons.client.agent.logs import event, log_to_stderr
     from recommons.client.app import app
     from recommons.client.membership.news import fetch_news
     from recommons.client.operating.watching import watched
+    from recommons.common.durably import clear_unfinished
     from recommons.common.health import parse_address
 
+    connection_of(folder)
+    clear_unfinished(folder)
     log_to_stderr()
     stop = threading.Event()
 

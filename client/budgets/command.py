@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import typer
@@ -16,7 +15,7 @@ from recommons.client.site import Site
 from recommons.client.sources.own import remove_copy
 from recommons.client.sources.settings import read_settings
 from recommons.common.checks import require
-from recommons.common.errors import DataError
+from recommons.common.errors import DataError, InvalidInput, RecommonsError
 from recommons.common.policy import BudgetPolicy
 from recommons.common.privacy.accounting import epsilon_of
 
@@ -66,7 +65,9 @@ def change_standing(folder: Path, users: Sequence[str], standing: str, *, as_jso
 
     Raises:
         InvalidInput: ``input/argument``: an empty id, which no row of events can have.
-        RecommonsError: The folder cannot be opened.
+        RecommonsError: The folder cannot be opened; or users are forgotten, durably, and the
+            compact copy of the events, with their histories, could not be removed. The same command
+            tries again, and the ledger is told nothing twice.
     """
     require(all(users), "USER", "", "the id of a user, as the site's data have it")
     before: dict[str, str | None] = {}
@@ -78,10 +79,9 @@ def change_standing(folder: Path, users: Sequence[str], standing: str, *, as_jso
                 before[user] = budgets.set_standing(transaction, hashed(user), standing)
                 if standing == FORGOTTEN and before[user] != FORGOTTEN:
                     site.record(transaction, "user-forgotten", {})
-        if standing == FORGOTTEN:
-            with suppress(DataError):  # the site itself will say so
-                remove_copy(folder, read_settings(folder, site.config.events))
         site.publish_ledger()
+        if standing == FORGOTTEN:
+            _remove_copy(site)
     if as_json:
         changes = [{"user": u, "before": was, "now": standing} for u, was in before.items()]
         typer.echo(json.dumps({"users": changes}, ensure_ascii=False))
@@ -89,6 +89,17 @@ def change_standing(folder: Path, users: Sequence[str], standing: str, *, as_jso
     for user, was in before.items():
         note = "" if was else " (no run has known a user of this id so far)"
         typer.echo(f"{user}: {was or ACTIVE} → {standing}{note}")
+
+
+def _remove_copy(site: Site) -> None:
+    still = "forgotten, but the compact copy of the events is still there; correct this, and forget"
+    try:
+        remove_copy(site.folder, read_settings(site.folder, site.config.events))
+    except DataError as error:
+        raise DataError(error.code, f"{still} again: {error.message}") from error
+    except OSError as error:
+        said = f"{error.filename}: {error.strerror}"
+        raise RecommonsError("command/system", f"{still} again: {said}") from error
 
 
 def _runs(site: Site, transaction: Connection) -> list[dict[str, object]]:
@@ -114,7 +125,7 @@ def _mostly_new(site: Site) -> bool:
             return False
     try:
         keys = site.own_users().keys
-    except DataError:
+    except (DataError, InvalidInput):
         return False  # the site itself will say so
     with site.store.transaction() as transaction:
         budgets.load(transaction, keys)

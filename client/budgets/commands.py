@@ -76,11 +76,13 @@ def forget(
         recommons site forget sites/plum customer-17
     """
     from recommons.client.budgets.command import change_standing
+    from recommons.client.site import SiteConfig
 
-    if not yes and not as_json:
-        typer.confirm(f"Forget {len(users)} user(s) at {folder}?", abort=True)
     if as_json and not yes:
         raise typer.BadParameter("is needed with --json", param_hint="--yes")
+    site = SiteConfig.read(folder).site
+    if not yes:
+        typer.confirm(f"Forget {len(users)} user(s) at {site}?", abort=True)
     change_standing(folder, users, "forgotten", as_json=as_json)
 
 

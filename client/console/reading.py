@@ -1,7 +1,8 @@
 """Everything the site's console shows, read from the site's folder and changed nowhere.
 
 The database is opened to read alone, for a moment at a time. The ledger's text file is followed and
-every line verified under the key that the pinned roster has for this site.
+every line verified under the key with which the ledger began: it goes on under that one when the
+site has another on the roster.
 """
 
 import threading
@@ -12,7 +13,9 @@ from pathlib import Path
 from recommons.client.agent.connection import Connection as AgentConnection
 from recommons.client.budgets.figures import BudgetFigures, budget_figures
 from recommons.client.console.history import History, history_of
-from recommons.client.operating.status import SiteStatus, read_status
+from recommons.client.keys import KEY, ledger_identity, read_key
+from recommons.client.operating.status import SiteStatus, named_faults, read_status
+from recommons.client.records.database import DATABASE
 from recommons.client.records.outbox import Outbound, sent
 from recommons.client.records.store import SiteStore
 from recommons.client.releases import Installed, installed
@@ -21,7 +24,6 @@ from recommons.common.console.following import FollowedLedger
 from recommons.common.console.refusals import Refused
 from recommons.common.console.rendering import moment_rfc3339
 from recommons.common.errors import InvalidInput
-from recommons.common.federation import Federation
 from recommons.common.policy import BudgetPolicy
 from recommons.common.policy_file import policy_from_toml
 
@@ -114,7 +116,12 @@ class SiteReader:
 
         Raises:
             InvalidInput: A file of the folder is not as it must be.
+            RecommonsError: ``site/disk``.
         """
+        with named_faults(self.folder):
+            return self._seen()
+
+    def _seen(self) -> SiteSeen:
         status, rules = read_status(self.folder), self._rules()
         with self._lock:
             ledger = self._followed(status.site)
@@ -145,11 +152,11 @@ class SiteReader:
 
     def _followed(self, site: str) -> FollowedLedger | None:
         try:
-            pinned = Federation.from_bytes((self.folder / "federation.json").read_bytes())
+            present = read_key(self.folder / KEY)
         except FileNotFoundError:
-            return None
-        key = pinned.roster.keys.get(site)
-        if key is not None and key != self._key:
+            return None  # it has not begun to join
+        key = ledger_identity(self.folder, present).public_key
+        if key != self._key:
             self._ledger = FollowedLedger(self.folder / "ledger.jsonl", key, site)
             self._key = key
         return self._ledger
@@ -157,15 +164,14 @@ class SiteReader:
     def _database(
         self, rules: BudgetPolicy
     ) -> tuple[tuple[BudgetFigures, ...], dict[str, RunCharge], tuple[Outbound, ...]]:
-        path = self.folder / "site.db"
+        path = self.folder / DATABASE
         if not path.exists():
             return (), {}, ()
         store = SiteStore(path, read_only=True)
         budgets = store.budgets
         try:
             with store.transaction() as connection:
-                # As `SiteStore` has it, the clock never runs backwards; here nothing is noted.
-                now = max(int(self.clock()), int(store.fact(connection, "clock") or b"0"))
+                now = budgets.now_unused(connection, self.clock())
                 heads = budgets.head_counts(connection)
                 charges = {
                     charge.run.hex(): RunCharge(

@@ -61,6 +61,11 @@ def now_sentence(seen: SiteSeen) -> str:
     """What goes on now, for readers and for those who have it read to them."""
     if seen.status.halted:
         return "This site is halted: its folder lacks lines of its ledger. It answers nothing."
+    if seen.status.earlier_ledger is not None:
+        return (
+            "This site takes no part: others hold a ledger that a site of its name had before, "
+            "and its operator has not given it up."
+        )
     if seen.status.paused is not None:
         return "This site is paused by its operator: it joins nothing and begins nothing."
     current = current_run(seen)

@@ -15,6 +15,10 @@ _BEGINS_ANEW = (
     "; a site of this name had a ledger before: if the new one begins anew, no sum with it is "
     "revealed here until `recommons site forget-head`"
 )
+_ITS_BEGINS_ANEW = (
+    "; this site holds a line of its ledger: if it begins anew, no sum is revealed here until "
+    f"`recommons site forget-head` of {COORDINATOR}"
+)
 
 
 def changes(site: Site, epoch: Epoch) -> list[str]:
@@ -45,8 +49,10 @@ def _changes(site: Site, epoch: Epoch, held: Collection[str]) -> Iterator[tuple[
             yield name, f"has another key, {_SAID[own_word]}{seen}, {_print(key)}{anew}"
     present = epoch.coordinator_key
     if present != pinned.coordinator_key:
-        said = _SAID[_is_own_word(epoch, COORDINATOR, pinned.coordinator_key, present)]
-        yield COORDINATOR, f"signs plans with another key, {said}, {_print(present)}"
+        own_word = _is_own_word(epoch, COORDINATOR, pinned.coordinator_key, present)
+        anew = _ITS_BEGINS_ANEW if COORDINATOR in held and not own_word else ""
+        said = f"signs plans with another key, {_SAID[own_word]}, {_print(present)}"
+        yield COORDINATOR, f"{said}{anew}"
 
 
 _SAID = {True: "signed by its earlier key", False: "NOT signed by its earlier key"}

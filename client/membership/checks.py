@@ -17,9 +17,9 @@ from pathlib import Path
 import httpx
 from cryptography import x509
 
-from recommons.client.agent.connection import Connection
+from recommons.client.agent.connection import connection_of
 from recommons.client.agent.credentials import AUTHORITY, CERTIFICATE, tls_context
-from recommons.client.membership.data_check import data_findings
+from recommons.client.membership.data_check import catalogue_findings, data_findings
 from recommons.client.membership.desk_line import authority_context
 from recommons.client.membership.findings import Finding
 from recommons.client.membership.news import ask_time
@@ -184,10 +184,10 @@ def check_site(folder: Path, clock: Callable[[], float]) -> list[Finding]:
     """All of it, for a site that has joined.
 
     Raises:
-        InvalidInput: ``agent/connection`` or ``agent/credentials``: the folder is not that of a
-            joined site.
+        InvalidInput: ``site/folder``, ``agent/connection`` or ``agent/credentials``: the folder is
+            not that of a joined site.
     """
-    address, context = Connection.read(folder).address, tls_context(folder)
+    address, context = connection_of(folder).address, tls_context(folder)
     # Whom it believes, without what it shows: so that a refused certificate is told from a line.
     bare = authority_context((folder / AUTHORITY).read_bytes())
     findings = [
@@ -208,7 +208,8 @@ def check_site(folder: Path, clock: Callable[[], float]) -> list[Finding]:
         findings.append(Finding(what="member", ok=True, said="the gateway lets this site in"))
     if theirs is not None:
         findings.append(check_clock(theirs, clock()))
-    return [*findings, check_disk(folder), *data_findings(folder)]
+    own = [*catalogue_findings(folder), *data_findings(folder)]
+    return [*findings, check_disk(folder), *own]
 
 
 def _time_at(address: str, context: ssl.SSLContext) -> int:

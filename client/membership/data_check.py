@@ -1,4 +1,4 @@
-"""Whether the site's data can be read: the part of `recommons site check` that looks at it."""
+"""Whether the site's data can be read: the parts of `recommons site check` that look at them."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from recommons.client.sources.looking import check_bad_rows, look_at
 from recommons.client.sources.settings import DATA, read_settings
 from recommons.common.errors import DataError
 
-__all__ = ["data_findings", "rounded_users"]
+__all__ = ["catalogue_findings", "data_findings", "rounded_users"]
 
 
 def data_findings(folder: Path) -> list[Finding]:
@@ -35,6 +35,22 @@ def data_findings(folder: Path) -> list[Finding]:
     if look.bad_rows:
         said += f"; {look.bad_rows:,} cannot be read and are left out, first {look.first_bad}"
     return [Finding(what="data", ok=True, said=said)]
+
+
+def catalogue_findings(folder: Path) -> list[Finding]:
+    """Whether the public catalogue is there; a site may join before it is."""
+    config = SiteConfig.read(folder)
+    if (folder / config.catalogue).exists():
+        return []
+    return [
+        Finding(
+            what="catalogue",
+            ok=None,
+            said=f"{config.catalogue} is not there yet",
+            remedy="Put the federation's catalogue there before the first run: its operator has "
+            "it, and every site the same.",
+        )
+    ]
 
 
 def rounded_users(folder: Path, events: str) -> int | None:

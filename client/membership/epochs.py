@@ -23,6 +23,7 @@ __all__ = [
     "has_word",
     "is_busy",
     "keep_waiting",
+    "latest_epoch",
     "note_approval",
     "note_word",
     "own_approvals",
@@ -45,6 +46,16 @@ def waiting_epochs(folder: Path) -> list[Epoch]:
         return []
     paths = sorted(place.glob("*.json"), key=lambda path: path.stem.zfill(20))
     return [Epoch.from_bytes(path.read_bytes()) for path in paths]
+
+
+def latest_epoch(site: Site) -> int:
+    """Number of the latest epoch that the folder knows of, pinned or waiting.
+
+    Those that wait are taken by their files' names: one that cannot be read was issued as well.
+    """
+    names = [path.stem for path in (site.folder / _FOLDER).glob("*.json")]
+    waiting = [int(name) for name in names if name.isdecimal()]
+    return max([site.federation.roster.epoch, *waiting])
 
 
 def keep_waiting(folder: Path, epoch: Epoch) -> bool:
@@ -90,7 +101,7 @@ def _write_approvals(folder: Path, kept: dict[int, bytes]) -> None:
 def is_busy(site: Site) -> bool:
     """Whether a run is under way at the site: open, and heard of within a day."""
     with site.store.transaction() as transaction:
-        now = site.now(transaction)
+        now = site.store.budgets.now_unused(transaction, site.clock())
         charges = site.store.budgets.charges(transaction)
     return any(charge.open and now - charge.active < _FRESH_SECONDS for charge in charges)
 

@@ -78,11 +78,7 @@ class JoiningFolder:
 
     def config(self) -> SiteConfig | None:
         """The site's settings, where they are there."""
-        path = self.path / _CONFIG
-        try:
-            return SiteConfig.model_validate_json(path.read_bytes()) if path.exists() else None
-        except ValueError as error:
-            raise InvalidInput("site/folder", f"{path} is not as it must be") from error
+        return SiteConfig.read(self.path) if (self.path / _CONFIG).exists() else None
 
     def pinned(self) -> Federation | None:
         """What the site has pinned; None while it has not joined."""

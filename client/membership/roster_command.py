@@ -60,8 +60,8 @@ def accept_roster(file: Path | None, folder: Path, *, yes: bool, now: bool, as_j
         InvalidInput: The file or the folder cannot be read.
         Refusal: The roster may not take effect here.
     """
-    epoch = _epoch(file, folder)
     with Site.open(folder) as site:
+        epoch = _epoch(file, folder)
         told = changes(site, epoch)
         later = is_busy(site) and not now
         try:
@@ -96,8 +96,8 @@ def approve_roster(file: Path | None, folder: Path) -> None:
         InvalidInput: The file or the folder cannot be read.
         Refusal: ``roster/signature``: the federation's key did not sign it.
     """
-    epoch = _epoch(file, folder)
     with Site.open(folder) as site:
+        epoch = _epoch(file, folder)
         if not epoch.is_signed_by(site.federation.federation_key):
             raise Refusal("roster/signature", "the roster is not signed by the federation's key")
         note_approval(site, epoch)

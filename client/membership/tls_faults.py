@@ -60,9 +60,13 @@ _STRANGER = TlsFault(
 
 
 def tls_fault(error: httpx.ConnectError) -> TlsFault | None:
-    """The reason; None where the connection failed for something else than a certificate."""
+    """The reason; None where the connection failed for something else than a certificate.
+
+    Only this side's own verdict counts: an alert of the other side, or a line that is torn while
+    hands are shaken, says nothing about whose certificate is there.
+    """
     text = str(error).lower()
-    if "certificate" not in text and "ssl" not in text:
+    if "certificate verify failed" not in text:
         return None
     return next((fault for pattern, fault in _FAULTS if re.search(pattern, text)), _STRANGER)
 

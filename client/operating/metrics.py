@@ -106,7 +106,11 @@ class _Present(Collector):
         """Read the folder."""
         try:
             status = read_status(self._folder)
-        except (RecommonsError, OSError):
+        except RecommonsError as error:
+            said = "The folder cannot be read, by the fault's code."
+            fault = GaugeMetricFamily("recommons_site_fault", said, labels=["code"])
+            fault.add_metric([error.code], 1)
+            yield fault
             return
         yield InfoMetricFamily(
             "recommons_site",
@@ -124,6 +128,11 @@ class _Present(Collector):
 def _gauges(status: SiteStatus) -> Iterable[tuple[str, str, float]]:
     yield "paused", "The operator has paused the site.", status.paused is not None
     yield "halted", "The site is an old backup and answers nothing.", status.halted
+    yield (
+        "earlier_ledger",
+        "Others hold lines of a ledger that a site of this name had before: every run is refused.",
+        status.earlier_ledger is not None,
+    )
     yield "open_runs", "Runs joined that have not ended.", len(status.open_runs)
     yield "releases", "Releases received whole.", len(status.releases)
     yield "ledger_entries", "Length of the site's ledger.", status.ledger_entries

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from recommons.client.releases import Installed, installed
-from recommons.common.errors import InvalidInput
+from recommons.client.site import SiteConfig
 
 __all__ = ["show_models"]
 
@@ -17,10 +17,7 @@ def show_models(folder: Path, *, as_json: bool) -> None:
     Raises:
         InvalidInput: The folder is not a site's, or ``release/…``: a note is damaged.
     """
-    if not (folder / "site.json").is_file():
-        raise InvalidInput(
-            "site/folder", f"{folder} is not a site's folder: site.json cannot be read"
-        )
+    SiteConfig.read(folder)
     releases = installed(folder)
     if as_json:
         typer.echo(json.dumps({"releases": [_document(release) for release in releases]}))

@@ -1,5 +1,7 @@
 """Where a site stands, read from its folder without disturbing its agent."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,20 +9,24 @@ from typing import Any
 
 from cryptography import x509
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from recommons.client.agent.credentials import CERTIFICATE
 from recommons.client.operating.pausing import Pause, paused
 from recommons.client.records.books import LEDGER
-from recommons.client.records.halting import is_halted
+from recommons.client.records.database import DATABASE
+from recommons.client.records.disk import is_full
+from recommons.client.records.halting import earlier_ledger, is_halted
 from recommons.client.records.health import DataHealth, data_health
 from recommons.client.records.outbox import sent, totals
 from recommons.client.records.store import SiteStore
 from recommons.client.releases import installed
 from recommons.client.site import SiteConfig
+from recommons.common.errors import InvalidInput, RecommonsError
 from recommons.common.federation import Federation
 from recommons.common.locking import is_locked
 
-__all__ = ["AGENT_LOCK", "SiteStatus", "agent_runs", "read_status"]
+__all__ = ["AGENT_LOCK", "SiteStatus", "agent_runs", "named_faults", "read_status"]
 
 AGENT_LOCK = "agent.lock"
 
@@ -36,6 +42,9 @@ class SiteStatus:
         running: An agent of this folder runs.
         paused: The pause in force.
         halted: The site is an old backup and answers nothing.
+        earlier_ledger: Lines that others hold of a ledger that a site of this name had before,
+            under a key that this folder never had; None where they hold none. Every run is refused
+            while they do.
         data: What the last reading of its data found; None where it never read them.
         open_runs: Runs that it has joined and that have not ended, by id.
         ledger_entries: Length of its ledger.
@@ -52,6 +61,7 @@ class SiteStatus:
     running: bool
     paused: Pause | None
     halted: bool
+    earlier_ledger: int | None
     data: DataHealth | None
     open_runs: tuple[str, ...]
     ledger_entries: int
@@ -70,13 +80,38 @@ def read_status(folder: Path) -> SiteStatus:
     """Read a site's folder; nothing in it changes.
 
     Raises:
-        InvalidInput: ``site/folder``: it is not a site's.
+        InvalidInput: ``site/folder``: it is not a site's, or a file of it cannot be read.
+        RecommonsError: ``site/disk``.
     """
+    with named_faults(folder):
+        return _status(folder)
+
+
+@contextmanager
+def named_faults(folder: Path) -> Iterator[None]:
+    """What a site's files and database refuse to those who look, by named codes.
+
+    Raises:
+        InvalidInput: ``site/folder``.
+        RecommonsError: ``site/disk``.
+    """
+    try:
+        yield
+    except (OSError, SQLAlchemyError) as error:
+        named = isinstance(error, OSError) and error.filename
+        said = f"{Path(named).name if named else DATABASE} cannot be read in {folder}"
+        if is_full(error):
+            raise RecommonsError("site/disk", said) from error
+        raise InvalidInput("site/folder", said) from error
+
+
+def _status(folder: Path) -> SiteStatus:
     config = SiteConfig.read(folder)
     pinned = _pinned(folder)
     books: dict[str, Any] = {
         "paused": None,
         "halted": False,
+        "earlier_ledger": None,
         "data": None,
         "open_runs": (),
         "ledger_entries": 0,
@@ -84,8 +119,8 @@ def read_status(folder: Path) -> SiteStatus:
         "bytes_sent": 0,
         "last_answer": None,
     }
-    if (folder / "site.db").exists():
-        store = SiteStore(folder / "site.db", read_only=True)
+    if (folder / DATABASE).exists():
+        store = SiteStore(folder / DATABASE, read_only=True)
         try:
             with store.transaction() as connection:
                 books = _books(store, connection)
@@ -112,6 +147,7 @@ def _books(store: SiteStore, connection: Connection) -> dict[str, Any]:
     return {
         "paused": paused(store, connection),
         "halted": is_halted(store, connection),
+        "earlier_ledger": earlier_ledger(store, connection),
         "data": data_health(store, connection),
         "open_runs": tuple(run.hex() for run in store.open_runs(connection)),
         "ledger_entries": 0 if last is None else last.seq + 1,

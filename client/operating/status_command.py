@@ -68,6 +68,9 @@ def _lines(status: SiteStatus) -> Iterator[tuple[str, str]]:
     yield "agent", "running" if status.running else "not running: `recommons site start`"
     if status.halted:
         yield "HALTED", "this folder is an old backup: `recommons site clear-halt --help`"
+    if status.earlier_ledger is not None:
+        said = f"others hold {status.earlier_ledger} lines of a ledger of {status.site} from before"
+        yield "REFUSES", f"{said}: `recommons site clear-halt --help`"
     if status.paused is not None:
         why = f" ({status.paused.reason})" if status.paused.reason else ""
         yield "PAUSED", f"since {status.paused.since}{why}: `recommons site resume`"

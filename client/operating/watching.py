@@ -25,6 +25,7 @@ def reasons(folder: Path, *, connected: bool) -> list[str]:
     found = [] if connected else ["agent/unreachable"]
     found += ["site/paused"] if status.paused else []
     found += ["site/halted"] if status.halted else []
+    found += ["site/earlier-ledger"] if status.earlier_ledger is not None else []
     if status.data is not None and not status.data.ok:
         found.append(status.data.code or "site/data")
     return found

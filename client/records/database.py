@@ -97,13 +97,13 @@ def kept_open(path: Path) -> Iterator[None]:
 
 
 def reading_engine(path: Path) -> Engine:
-    """Looks only: nothing is made or changed, and no writer waits for a transaction of it."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
+    """Looks only: nothing is made or changed, and no writer waits for a transaction of it.
+
+    Where a writer was killed within a commit, what it left is rolled back first, as the next
+    writer would: no reader can look past it.
+    """
     engine = create_engine(
-        "sqlite://",
-        creator=lambda: sqlite3.connect(uri, uri=True, timeout=10.0, isolation_level=None),
-        poolclass=NullPool,
-        hide_parameters=True,
+        "sqlite://", creator=lambda: _reader(path), poolclass=NullPool, hide_parameters=True
     )
 
     @event.listens_for(engine, "begin")
@@ -111,6 +111,28 @@ def reading_engine(path: Path) -> Engine:
         connection.exec_driver_sql("BEGIN")  # one state of the file for all that is read
 
     return engine
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    try:
+        return _looked(path, "ro")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
+            raise
+    _looked(path, "rw").close()
+    return _looked(path, "ro")
+
+
+def _looked(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection through which the file was read once."""
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, timeout=10.0, isolation_level=None)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _writing_engine(path: Path) -> Engine:
@@ -123,8 +145,9 @@ def _writing_engine(path: Path) -> Engine:
         # overwritten with zeros. IMMEDIATE (below): one writer, decided at the first statement.
         connection.isolation_level = None
         # MEMORY: what is laid beside the users' table never lies in a folder of temporary files.
+        # busy_timeout first: the next one reads the file and waits for who writes it.
         pragmas = ("journal_mode=TRUNCATE", "synchronous=FULL", "secure_delete=ON")
-        for pragma in (*pragmas, "temp_store=MEMORY", f"busy_timeout={_BUSY_MILLISECONDS}"):
+        for pragma in (f"busy_timeout={_BUSY_MILLISECONDS}", *pragmas, "temp_store=MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "checkin")

@@ -4,8 +4,9 @@ A halt is a value in the site's own database: it goes away when the operator put
 in the old one's place, which is the right remedy wherever that folder still exists. Only when it
 is lost for good may the halt be cleared, and then
 
-* under a later epoch of the roster: contexts carry the roster's hash, so none that the site used
-  and forgot can come again;
+* under an epoch of the roster that was issued after the loss: contexts carry the roster's hash, so
+  none that the site used and forgot can come again. The site knows that an epoch is too early where
+  its folder held it when it halted, and cannot know it of one that only the lost lines had seen;
 * with an unknown charge on every user: what the lost lines spent cannot be known, so nobody takes
   part under a finite budget until the policy's window has passed.
 
@@ -22,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection
 
+from recommons.client.membership.epochs import latest_epoch
 from recommons.client.records.closing import close_attempts
 from recommons.client.records.store import SiteStore
 from recommons.client.site import Site
@@ -33,6 +35,8 @@ from recommons.common.privacy.spending import Cost, Spending
 __all__ = [
     "check_not_halted_in",
     "clear_halt",
+    "earlier_ledger",
+    "forget_earlier_ledger",
     "halt",
     "is_given_up",
     "is_halted",
@@ -62,8 +66,11 @@ def is_halted(store: SiteStore, connection: Connection) -> bool:
 
 
 def halt(site: Site, transaction: Connection, shown: Head) -> None:
-    """Halt for good: the ledger says why, and every open attempt's secrets are erased."""
-    epoch = site.federation.roster.epoch
+    """Halt for good: the ledger says why, and every open attempt's secrets are erased.
+
+    No epoch that is in the folder now, pinned or waiting, ends the halt.
+    """
+    epoch = latest_epoch(site)
     found = {"seq": shown.seq, "head": shown.hash.hex()}
     site.store.set_fact(transaction, _HALTED, canonical_json({**found, "epoch": epoch}))
     site.record(transaction, "old-backup", found)
@@ -78,6 +85,18 @@ def note_earlier_ledger(site: Site, transaction: Connection, shown: Head) -> Non
         site.store.set_fact(transaction, _EARLIER, noted)
 
 
+def earlier_ledger(store: SiteStore, connection: Connection) -> int | None:
+    """Lines that others hold of a ledger of this site's name and of no key of this folder."""
+    noted = store.fact(connection, _EARLIER)
+    return None if noted is None else int(json.loads(noted)["seq"]) + 1
+
+
+def forget_earlier_ledger(site: Site, transaction: Connection) -> None:
+    """Take `note_earlier_ledger` back: others hold a line of this folder's own ledger again."""
+    if site.store.fact(transaction, _EARLIER) is not None:
+        site.store.set_fact(transaction, _EARLIER, None)
+
+
 def clear_halt(site: Site) -> Head | None:
     """Go on without the lines that were lost; every user counts as spent from now on.
 
@@ -86,7 +105,7 @@ def clear_halt(site: Site) -> Head | None:
         before this one.
 
     Raises:
-        Refusal: ``site/halted``: the pinned roster is still that of the halt.
+        Refusal: ``site/halted``: the pinned roster is none that came after the halt.
     """
     keys = site.own_users().keys
     with site.store.transaction() as transaction:
@@ -96,8 +115,12 @@ def clear_halt(site: Site) -> Head | None:
             return None
         found = json.loads(noted)
         # Contexts of another ledger's key cannot come again; those of lost lines could.
-        if halted is not None and site.federation.roster.epoch <= found.pop("epoch"):
-            raise Refusal("site/halted", "pin a later epoch of the roster first")
+        if halted is not None and site.federation.roster.epoch <= (known := found.pop("epoch")):
+            raise Refusal(
+                "site/halted",
+                f"pin an epoch of the roster first that was issued after the loss; epoch {known} "
+                "was here when the site halted",
+            )
         given_up = _given_up(site, transaction)
         site.store.set_fact(transaction, _GIVEN_UP, canonical_json([*given_up, found]))
         site.store.set_fact(transaction, _EARLIER if halted is None else _HALTED, None)

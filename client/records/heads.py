@@ -16,7 +16,12 @@ from recommons.client.records.books import (
     held_heads,
     hold_heads,
 )
-from recommons.client.records.halting import halt, is_given_up, note_earlier_ledger
+from recommons.client.records.halting import (
+    forget_earlier_ledger,
+    halt,
+    is_given_up,
+    note_earlier_ledger,
+)
 from recommons.client.records.rosters import Pinned, own_keys, pinned_as
 from recommons.client.site import Site
 from recommons.common.errors import LedgerError, Refusal
@@ -72,6 +77,8 @@ def check_own_head(site: Site, shown: SignedHead) -> None:
     with site.store.transaction() as transaction:
         line = LEDGER.line(transaction, head.seq)
         known = line is not None and line_hash(line.line) == head.hash
+        if known:
+            forget_earlier_ledger(site, transaction)
         if known or is_given_up(site, transaction, head):
             return
         own = any(shown.is_signed_by(key, federation) for key in own_keys(site, transaction))

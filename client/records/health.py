@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from recommons.client.records.store import SiteStore
 from recommons.client.sources.cache import OwnUsers
-from recommons.common.errors import DataError
+from recommons.common.errors import DataError, InvalidInput
 
 __all__ = ["DataHealth", "data_health", "note_health"]
 
@@ -54,7 +54,7 @@ class DataHealth:
         )
 
     @classmethod
-    def of_failure(cls, error: DataError, source: str, now: float) -> "DataHealth":
+    def of_failure(cls, error: DataError | InvalidInput, source: str, now: float) -> "DataHealth":
         """Of one that did not."""
         return cls(time=_rfc3339(now), ok=False, code=error.code, source=source)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from recommons.client.records.halting import clear_halt
+from recommons.client.records.halting import clear_halt, is_halted
 from recommons.client.records.heads import forget_held
 from recommons.client.site import Site
 from recommons.common.ledger_copy import LedgerCopy
@@ -29,10 +29,12 @@ def clear_site_halt(folder: Path) -> None:
     """Let a halted site go on.
 
     Raises:
-        Refusal: ``site/halted``: the roster is still that of the halt.
+        Refusal: ``site/halted``: the roster is none that came after the halt.
     """
     with Site.open(folder) as site:
-        given_up = clear_halt(site)
+        with site.store.transaction() as connection:
+            halted = is_halted(site.store, connection)
+        given_up, epoch = clear_halt(site), site.federation.roster.epoch
     if given_up is None:
         typer.echo("the site is not halted")
     else:
@@ -40,6 +42,11 @@ def clear_site_halt(folder: Path) -> None:
             f"the site goes on; given up: its ledger up to line {given_up.seq + 1}, "
             f"{given_up.hash.hex()}"
         )
+        if halted:
+            typer.echo(
+                f"this rests on epoch {epoch} of the roster: it must have been issued after the "
+                "loss, or contexts that were used may come again"
+            )
 
 
 def forget_site_head(folder: Path, writer: str) -> None:

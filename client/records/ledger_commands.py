@@ -66,6 +66,8 @@ def clear_halt(
 
     Put the newest copy of the folder in place instead, if there is one: it is not halted. Else
     have the federation issue a new epoch of its roster, pin it here, and then give this command.
+    It must be an epoch issued after the loss: an earlier one, which the lost lines may have used,
+    does not do, also where this folder has never seen it. The command says on which it relied.
     Every user counts as spent until the policy's window has passed.
 
     A site that joined anew under a name that had another ledger before (`site/earlier-ledger`)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, func, insert, select
 
+from recommons.client.records.database import DATABASE
+
 __all__ = ["META", "MOST_KEPT", "Outbound", "OutboundTotals", "note_outbound", "sent", "totals"]
 
 MOST_KEPT = 50_000
@@ -76,7 +78,7 @@ def note_outbound(
     """
     from recommons.client.records.store import SiteStore  # it makes this module's table
 
-    store = SiteStore(site_folder / "site.db")
+    store = SiteStore(site_folder / DATABASE)
     try:
         with store.transaction() as connection:
             row = {"time": int(now), "kind": kind, "bytes": size, "sha256": sha256, "code": code}

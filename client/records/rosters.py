@@ -11,6 +11,7 @@ from typing import Self
 
 from sqlalchemy import Connection
 
+from recommons.client.keys import next_public_key
 from recommons.client.records.books import LEDGER
 from recommons.client.site import Site
 from recommons.common.hashing import canonical_json
@@ -51,10 +52,13 @@ def pinned_as(site: Site, transaction: Connection, roster_hash: str) -> Pinned:
 
 
 def own_keys(site: Site, transaction: Connection) -> set[bytes]:
-    """Every signing key that this folder had, as far as it knows."""
+    """Every signing key that this folder had or drew, as far as it knows.
+
+    The next key is among them: a copy of this folder may have signed by it since.
+    """
     on_rosters = {found.roster.keys.get(site.id) for found in _pinned(transaction)}
-    present = {site.identity.public_key, site.ledger_identity.public_key}
-    return present | {key for key in on_rosters if key is not None}
+    here = {site.identity.public_key, site.ledger_identity.public_key}
+    return {key for key in (*on_rosters, *here, next_public_key(site.folder)) if key is not None}
 
 
 def _pinned(transaction: Connection) -> Iterator[Pinned]:

@@ -61,6 +61,19 @@ _CONTEXTS = Table(
     Column("state", LargeBinary),
     Column("draw", LargeBinary),  # the key of the coins by which users are drawn
 )
+
+
+def _table_of_replies(name: str) -> Table:
+    return Table(
+        name,
+        _META,
+        Column("context", LargeBinary, primary_key=True),
+        Column("step", String, primary_key=True),
+        Column("request_hash", LargeBinary, nullable=False),
+        Column("reply", LargeBinary, nullable=False),
+    )
+
+
 # By themselves, as these two may be large: SQLite writes a whole row anew whatever changes in it.
 # They are deleted without being overwritten (`_as_it_is`): nothing secret may lie in their pages.
 _PUBLIC_STATES = Table(
@@ -69,22 +82,8 @@ _PUBLIC_STATES = Table(
     Column("context", LargeBinary, primary_key=True),
     Column("data", LargeBinary, nullable=False),
 )
-_VECTORS = Table(
-    "vectors",
-    _META,
-    Column("context", LargeBinary, primary_key=True),
-    Column("step", String, primary_key=True),
-    Column("request_hash", LargeBinary, nullable=False),
-    Column("reply", LargeBinary, nullable=False),
-)
-_REPLIES = Table(
-    "replies",
-    _META,
-    Column("context", LargeBinary, primary_key=True),
-    Column("step", String, primary_key=True),
-    Column("request_hash", LargeBinary, nullable=False),
-    Column("reply", LargeBinary, nullable=False),
-)
+_VECTORS = _table_of_replies("vectors")
+_REPLIES = _table_of_replies("replies")
 _VECTOR_STEP = "masked"
 # Single values: the roster and policy last written into the ledger, why the site is halted.
 _FACTS = Table(

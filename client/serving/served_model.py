@@ -7,7 +7,6 @@ federation's guarantee (the threat model says so); the global model alone lies i
 import difflib
 import functools
 import json
-import os
 import secrets
 import tempfile
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from recommons.client.sources.settings import DATA, CacheSettings, read_settings
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.catalogue_document import catalogue_from_bytes
 from recommons.common.data.interactions import Interactions
+from recommons.common.durably import write_durably
 from recommons.common.errors import InvalidInput
 from recommons.common.models.interface import ModelRelease
 from recommons.common.models.release import ReleaseMetadata
@@ -193,9 +193,7 @@ def _own_events(site: Path, catalogue: Catalogue) -> Interactions:
 
 def write_choice(place: Path, choice: SiteChoice) -> None:
     """Keep in a folder what a site chose for its own scores; it is there whole or not at all."""
-    unfinished = place / f".{_SERVING}.{os.getpid()}"
-    unfinished.write_text(json.dumps(asdict(choice), indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(place / _SERVING)
+    write_durably(place / _SERVING, json.dumps(asdict(choice), indent=2).encode() + b"\n")
 
 
 def read_choice(path: Path) -> SiteChoice:

@@ -32,7 +32,8 @@ from recommons.common.data.interactions import Interactions
 __all__ = ["Manifest", "OwnUsers", "drop_copy", "open_copy", "publish", "write_copy"]
 
 _CURRENT, _MANIFEST = "current", "manifest.json"
-_VERSION = 1
+_VERSION = 2
+"""2: of decimal times the whole units, as of whole numbers; before, thousandths."""
 _TYPES: dict[str, npt.DTypeLike] = {
     "keys": np.uint64,
     "indptr": np.int64,
@@ -181,13 +182,17 @@ def publish(folder: Path, copy: Path, manifest: Manifest) -> None:
 
 
 def drop_copy(folder: Path) -> None:
-    """Remove the present copy: the next reading starts from the source."""
+    """Remove every copy, a broken-off one too: the next reading starts from the source.
+
+    Raises:
+        OSError: One could not be removed, or not whole.
+    """
     with suppress(FileNotFoundError):
         (folder / _CURRENT).unlink()
     if folder.is_dir():
         for copy in folder.iterdir():
             if copy.is_dir():
-                shutil.rmtree(copy, ignore_errors=True)
+                shutil.rmtree(copy)
 
 
 def _mapped(path: Path, dtype: npt.DTypeLike) -> npt.NDArray[Any]:

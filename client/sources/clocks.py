@@ -26,8 +26,10 @@ _ISO = tuple(
 class Clock:
     """How a column's times are read: one way for the whole column.
 
-    Only the order of times matters, so each way keeps its own unit: whole numbers as they are,
-    decimal numbers in thousandths, dates and ISO 8601 in microseconds since 1970.
+    The order of times matters, and to a model that reads sequences the time between them. So
+    numbers have one unit, the column's own: whole ones as they are, decimal ones without their
+    fraction. A cell then counts the same whichever of the two it and its neighbours are; within
+    one unit the order is lost. Dates and ISO 8601 are in microseconds since 1970.
 
     Attributes:
         kind: ``whole``, ``decimal``, ``date`` (Polars' own type) or ``iso``; ``cell`` where each
@@ -41,8 +43,9 @@ class Clock:
     @property
     def unit(self) -> str:
         """What the whole numbers count, as far as the column says."""
-        named = {"whole": "its own unit", "decimal": "thousandths", "cell": "its cells' own units"}
-        return named.get(self.kind, "microseconds")
+        if self.kind in ("whole", "decimal"):
+            return "its own unit"
+        return "its cells' own units" if self.kind == "cell" else "microseconds"
 
     @property
     def expected(self) -> str:
@@ -59,7 +62,7 @@ class Clock:
         if self.kind == "decimal":
             number = cell.cast(pl.Float64, strict=False)
             finite = pl.when(number.is_finite()).then(number)
-            return (finite * 1000).round().cast(pl.Int64, strict=False)
+            return finite.floor().cast(pl.Int64, strict=False)
         if self.kind == "date":
             return cell.cast(pl.Datetime("us")).dt.epoch("us")
         if self.kind == "cell":

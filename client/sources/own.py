@@ -156,7 +156,11 @@ class OwnSource:
 
 
 def remove_copy(folder: Path, settings: DataSettings) -> None:
-    """Remove a site's compact copy: the next reading starts from the source."""
+    """Remove a site's compact copy: the next reading starts from the source.
+
+    Raises:
+        OSError: Something of it is still there.
+    """
     cache = folder / settings.cache.folder
     if cache.exists():
         with _alone(cache):

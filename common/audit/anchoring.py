@@ -16,7 +16,8 @@ from recommons.common.heads import COORDINATOR, Place, Receipt
 __all__ = ["LedgerOf", "check_anchors", "check_places", "check_receipts"]
 
 LedgerOf = tuple[str, bytes]
-"""A writer and its key: whoever is enrolled anew has another key, and another ledger."""
+"""A writer and the key under which its ledger began. It goes on under a key that follows by the
+earlier one's word; whoever is enrolled anew without that word has another ledger."""
 
 
 def check_anchors(
@@ -51,8 +52,8 @@ def check_anchors(
     for writer in sorted({writer for writer, _ in by_ledger} & writers):
         findings.add(
             "audit/missing-ledger",
-            f"others hold lines of {writer} that it signed with another key than the one of the "
-            "ledger given: there is another ledger",
+            f"others hold lines of {writer} that it signed with a key to which no statement leads "
+            "from the first of the ledger given: there is another ledger",
         )
 
 

@@ -29,7 +29,7 @@ def check_parties(
     Args:
         coordinator: What the coordinator tells, None without a ledger of it.
         sites: What each ledger of a site tells; a site enrolled anew has several.
-        trust: Tells under which key, and so in which ledger, a site took part in a run.
+        trust: Tells under which key the ledger began in which a site's part in a run stands.
         findings: Taken up.
     """
     if coordinator is not None:
@@ -67,7 +67,10 @@ def _site_key(site: str, facts: PlanFacts | None, trust: Trust) -> bytes | None:
 def _ledgers_for(
     site: str, facts: PlanFacts | None, sites: Iterable[SiteHistory], trust: Trust
 ) -> list[SiteHistory]:
-    """A site's ledgers under the key that the plan's roster lists: one, or none."""
+    """A site's ledgers that began under the key which led to the one on the plan's roster.
+
+    That is one, or none; all of the site's where that key is not known.
+    """
     key = _site_key(site, facts, trust)
     return [own for own in sites if own.site == site and key in (None, own.record.key)]
 

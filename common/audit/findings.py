@@ -42,6 +42,7 @@ _UNVERIFIABLE = (
     *("audit/unreadable", "audit/not-a-ledger", "audit/empty", "audit/no-key", "audit/no-roster"),
     *("audit/no-policy", "audit/unknown-entry", "audit/unknown-event", "audit/missing-ledger"),
     *("audit/unanchored", "audit/old-backup", "audit/no-ledgers", "audit/receipt-missing"),
+    "audit/accountants-disagree",
 )
 _NOTES = (
     *("audit/keys-not-pinned", "audit/duplicate-ledger", "audit/clock", "audit/no-guarantee"),

@@ -8,7 +8,7 @@ all that hides its users.
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -72,27 +72,34 @@ class OtherAccountants:
     Attributes:
         epsilon: By accountant: `PLANNING`, and those of `privacy.crosschecks`; infinite for none.
         disagreements: Those whose ε cannot be true beside the audit's.
+        failed: Why they could not be asked, and nothing is known of what they would say; else None.
     """
 
-    epsilon: Mapping[str, float]
-    disagreements: tuple[str, ...]
+    epsilon: Mapping[str, float] = field(default_factory=dict)
+    disagreements: tuple[str, ...] = ()
+    failed: str | None = None
 
 
-def other_accountants(spending: Spending) -> OtherAccountants | None:
+def other_accountants(spending: Spending) -> OtherAccountants:
     """Ask them; takes seconds, most of which are for importing Opacus.
 
-    Returns:
-        None where nothing was released, or an event is of no kind that they know.
+    They cannot be asked where nothing was released, or an event is of no kind that they know.
     """
     # These share code with the planning, which is why they are beside the audit's own figure.
     from recommons.common.privacy.accounting import epsilon_of as planned_epsilon
     from recommons.common.privacy.accounting import spending_of
-    from recommons.common.privacy.crosschecks import TOLERANCE, cross_checks_of, disagreements
+    from recommons.common.privacy.crosschecks import (
+        contradicts_exact,
+        cross_checks_of,
+        disagreements,
+    )
     from recommons.common.privacy.events import event_from_json
     from recommons.common.privacy.spending import Spending as Planned
 
-    if not spending.attempts or spending.epsilon is None:
-        return None
+    if not spending.attempts:
+        return OtherAccountants(failed="nothing was released")
+    if spending.epsilon is None:
+        return OtherAccountants(failed="the audit itself could not account for every release")
     delta, found = spending.delta, spending.epsilon
     try:
         runs = [
@@ -101,10 +108,9 @@ def other_accountants(spending: Spending) -> OtherAccountants | None:
         ]
         planned = planned_epsilon(Planned.total(map(spending_of, runs)), delta)
         checks = cross_checks_of(runs, delta)
-    except PrivacyError:
-        return None
+    except PrivacyError as error:
+        return OtherAccountants(failed=error.code)
     wrong = disagreements(found, checks)
-    # Not `abs(planned - found) > …`: two infinite figures agree.
-    if planned != found and not abs(planned - found) <= TOLERANCE * max(1.0, found):
+    if contradicts_exact(found, planned):
         wrong = (PLANNING, *wrong)
     return OtherAccountants(epsilon={PLANNING: planned, **checks}, disagreements=wrong)

@@ -154,6 +154,7 @@ def _others(others: OtherAccountants) -> dict[str, Any]:
     return {
         "epsilon": {name: _finite(found) for name, found in others.epsilon.items()},
         "disagreements": list(others.disagreements),
+        "failed": others.failed,
     }
 
 

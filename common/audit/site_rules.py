@@ -323,8 +323,8 @@ class _Replay(Replay):
     def _earlier_ledger(self, body: Body) -> None:
         self.find(
             "audit/earlier-ledger",
-            f"a site of this name had another ledger, up to line {body['seq'] + 1} or beyond; what "
-            "it spent counts as spent for every user",
+            f"a site of this name had another ledger, up to line {body['seq'] + 1} or beyond; the "
+            "operator has said that every user counts as spent (not checked here)",
         )
 
     def _head_forgotten(self, body: Body) -> None:

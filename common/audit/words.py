@@ -16,6 +16,7 @@ __all__ = [
     "VERDICT_WORDS",
     "disagreement_sentence",
     "epsilon_or_none",
+    "failure_sentence",
     "guarantee_sentences",
     "limits",
     "place",
@@ -95,11 +96,7 @@ def guarantee_sentences(report: AuditReport) -> tuple[str, ...]:
         )
     epsilon, delta = epsilon_text(spending.epsilon), small_text(spending.delta)
     factor = factor_text(spending.epsilon)
-    subject = (
-        "Everything released"
-        if report.verdict is Verdict.PASSED
-        else "So far as these ledgers can be believed, everything released"
-    )
+    subject = _subject(report)
     found = [
         f"{subject} is together (ε, δ)-differentially private with ε = {epsilon} and "
         f"δ = {delta}, for one user added or removed.",
@@ -126,6 +123,15 @@ def guarantee_sentences(report: AuditReport) -> tuple[str, ...]:
             "stated probability and afresh for each attempt, and told nobody who was drawn."
         )
     return tuple(found)
+
+
+def _subject(report: AuditReport) -> str:
+    """What the guarantee is of, and on whose word."""
+    if report.verdict is Verdict.PASSED:
+        return "Everything released"
+    if any(finding.code == "audit/accountants-disagree" for finding in report.findings):
+        return "By a figure that other accountants contradict, everything released"
+    return "So far as these ledgers can be believed, everything released"
 
 
 def _readings_sentence(report: AuditReport) -> Iterator[str]:
@@ -158,6 +164,13 @@ def disagreement_sentence(report: AuditReport, others: OtherAccountants | None) 
         f"Accountants disagree with ε = {epsilon_or_none(report.spending.epsilon)}: {names}. Do "
         "not rely on this figure before the cause is found."
     )
+
+
+def failure_sentence(others: OtherAccountants | None) -> str:
+    """Why other accountants were asked in vain; empty where they were not asked, or answered."""
+    if others is None or others.failed is None:
+        return ""
+    return f"Other accountants could not be asked: {others.failed}."
 
 
 def limits(report: AuditReport) -> tuple[str, ...]:
@@ -276,6 +289,8 @@ def _other_figures(
         wrong = others is not None and name in others.disagreements
         told = f"  by {ACCOUNTANTS.get(name, name)}: ε = {epsilon_or_none(found)}"
         yield told + (": disagrees" if wrong else ""), {"fg": "red"} if wrong else {}
+    if failure_sentence(others):
+        yield f"  {failure_sentence(others)}", {}
 
 
 def _finding_line(finding: Finding) -> str:

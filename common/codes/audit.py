@@ -299,6 +299,11 @@ AUDIT: dict[str, Code] = {
         meaning="Users were left out whose budget held the plan.",
         remedy="Nothing to do: users were left out who could have taken part.",
     ),
+    "audit/accountants-disagree": Code(
+        meaning="Another accountant's ε of the same releases cannot be true beside the audit's.",
+        remedy="Rely on no ε of these releases before the cause is found; please report it with "
+        "the ledgers: one of the accountants is wrong.",
+    ),
     "audit/no-guarantee": Code(
         meaning="The plan adds no noise.",
         remedy="Use such a run only where everybody's data may be revealed.",

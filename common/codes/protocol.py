@@ -230,7 +230,7 @@ PROTOCOL: dict[str, Code] = {
     ),
     "model/unknown": Code(
         meaning="No model of this name is known.",
-        remedy="Name a model that this version knows: als or ease.",
+        remedy="Name one of the models that the message lists.",
     ),
     "model/catalogue-too-large": Code(
         meaning="The catalogue has more items than the model takes.",

@@ -234,6 +234,12 @@ RUNNING: dict[str, Code] = {
         meaning="The site's own data cannot be read; which fault it is stays with the site.",
         remedy="Read the site's own log: its data cannot be read.",
     ),
+    "site/catalogue": Code(
+        meaning="The file of the public catalogue is not where `site.json` says, or cannot be "
+        "read.",
+        remedy="Put the federation's catalogue there, the same file as at every site; `recommons "
+        "catalogue` makes it from a table of items, and `recommons site check` says where it goes.",
+    ),
     "site/disk": Code(
         meaning="The site's disk is full, or takes no more for another reason; a step that cannot "
         "be written down is not taken.",

@@ -30,6 +30,7 @@ __all__ = [
     "LOOSE_ROOM",
     "TIGHT",
     "TOLERANCE",
+    "contradicts_exact",
     "cross_checks",
     "cross_checks_of",
     "disagreements",
@@ -126,6 +127,25 @@ def cross_checks_of(
     return found
 
 
+def contradicts_exact(ours: float, theirs: float) -> bool:
+    """Whether two ε of the same releases, each exact up to a grid, cannot both be true.
+
+    Finite ones must lie within `TOLERANCE` of each other. Infinity agrees with itself alone; what
+    is no number agrees with nothing.
+
+    Args:
+        ours: The headline; infinite for no guarantee.
+        theirs: Another exact accountant's ε.
+    """
+    if math.isinf(ours) or math.isinf(theirs):
+        return ours != theirs
+    return not abs(theirs - ours) <= _slack(ours)
+
+
+def _slack(headline: float) -> float:
+    return TOLERANCE * max(1.0, headline)
+
+
 def disagreements(headline: float | None, checks: Mapping[str, float | None]) -> tuple[str, ...]:
     """The accountants whose ε cannot be true of the same releases as the headline.
 
@@ -145,13 +165,9 @@ def disagreements(headline: float | None, checks: Mapping[str, float | None]) ->
 
 def _disagrees(name: str, headline: float | None, found: float | None) -> bool:
     ours, theirs = (math.inf if value is None else value for value in (headline, found))
-    if math.isinf(ours) or math.isinf(theirs):
-        return ours != theirs
-    slack = TOLERANCE * max(1.0, ours)
-    if theirs < ours - slack:
-        return True
-    most = ours + slack if name in TIGHT else LOOSE_AT_MOST * ours + LOOSE_ROOM
-    return theirs > most
+    if name in TIGHT or math.isinf(ours) or math.isinf(theirs):
+        return contradicts_exact(ours, theirs)
+    return not ours - _slack(ours) <= theirs <= LOOSE_AT_MOST * ours + LOOSE_ROOM
 
 
 def _orders(releases: Releases) -> tuple[float, ...]:

@@ -2,11 +2,13 @@
 
 The guarantee rests on two laws, both tested:
 
-* the integer vector of a user has L2 norm at most S, checked in integers, whatever the input;
-* it depends on that user's row alone, bit for bit: every float operation here is an elementwise
-  IEEE 754 operation (+, x, /, sqrt, max), and sums run over the columns in order, one addition at
-  a time. NumPy's reductions and matrix products do not have this property: their order of
-  summation follows the shape of the batch.
+* the integer vector of a user has L2 norm at most S, checked exactly, whatever the input;
+* it depends on that user's row alone, bit for bit: every float operation that an integer comes of
+  is an elementwise IEEE 754 operation (+, x, /, sqrt, max), and sums run over the columns in order,
+  one addition at a time. NumPy's reductions and matrix products do not have this property: their
+  order of summation follows the shape of the batch. So they are used only where no order changes
+  the result: for a maximum, for sums of integers, and where `_exceeds` asks of a sum no more than
+  on which side of a wide gap it is.
 
 Notation: C clip, S sensitivity, γ = C/S grid.
 """
@@ -21,7 +23,7 @@ from recommons.common.errors import InvalidInput
 __all__ = ["MAX_MULTIPLICITY", "MAX_SENSITIVITY", "quantize"]
 
 MAX_SENSITIVITY = 2**31 - 1
-"""Largest S: 2·S² + 1 stays below 2^63, so that the integer check cannot overflow."""
+"""Largest S: S² stays below 2^62, from which `_exceeds` can tell sums that 64 bits do not hold."""
 
 MAX_MULTIPLICITY = 2**31 - 1
 """Largest number of times one coordinate may stand in a user's vector."""
@@ -186,21 +188,31 @@ def _truncate(unit: Floats, scale: Floats, bound: int) -> Integers:
 
 
 def _exceeds(integers: Integers, counts: Integers, bound: int) -> npt.NDArray[np.bool_]:
-    """Whether Σ count · integer² > S², in integers that cannot overflow unnoticed.
+    """Whether Σ count · integer² > S²: exactly, and so of each column (a user) by itself.
 
-    No sum overflows where all terms at their largest stay below 2^63. Otherwise it is first taken
-    in float64: it is below 2^63 where that comes to 2^62.5 at most, since d terms, added in any
-    order, are wrong by less than d·2^-52 of it, and above S² < 2^62 where that comes to more.
+    Where a count is not admissible all its user's integers are 0, and the sum is. Otherwise no term
+    is negative, and no integer is above S < 2^31, no count above 2^31.
+
+    * A sum T in integers is T mod 2^64, whatever wrapped on the way: T itself where T < 2^64.
+    * A sum F in float64 is wrong by less than d·2^-51 of T, in whatever order its d terms are added
+      (each is rounded at most d + 1 times), and so by less than a quarter, as d < 2^49.
+    * F > 2^62.5 means T > 2^62 > S²: too much, whatever the integers say. F <= 2^62.5 means
+      T < 2^63: the integers are T and decide.
+
+    F is not needed where d times the largest possible term stays below 2^63. That looks at the
+    whole batch, and costs or saves time only: both ways decide T > S².
     """
-    over = _sum_of_squares(integers, counts) > bound * bound
+    # Unsigned, for which wrapping is defined.
+    unsigned = integers.view(np.uint64), counts.view(np.uint64)
+    over = _sum_of_squares(*unsigned) > bound * bound
     most = int(np.abs(integers).max(initial=0))
     if len(integers) * most * most * int(counts.max(initial=0)) >= 2**63:
         over |= _sum_of_squares(integers.astype(np.float64), counts) > 2.0**62.5
     return over
 
 
-def _sum_of_squares(values: npt.NDArray[Any], counts: Integers) -> npt.NDArray[Any]:
-    """Σ count · value² over the columns; integers wrap where they overflow."""
+def _sum_of_squares(values: npt.NDArray[Any], counts: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Σ count · value² over the coordinates, in no stated order; integers wrap."""
     if len(counts) == 1:
         once: npt.NDArray[Any] = np.einsum("ij,ij->j", values, values)
         total: npt.NDArray[Any] = once * counts[0]

@@ -3,6 +3,7 @@
 | file | what is taken from it |
 |---|---|
 | `federation.json` | the roster and the coordinator's public key |
+| `ledger.key` | the key under which the ledger began, where another is in force now |
 | `ledger.jsonl` | runs, attempts, survivors, costs, releases; every line is verified |
 | `runs/NNN/run.json` | which folder belongs to which run |
 | `runs/NNN/progress.json`, `progress.jsonl` | where a run stands; bytes |
@@ -23,6 +24,7 @@ from recommons.common.published import ReleaseNote
 from recommons.server.attendance import is_attended, last_end
 from recommons.server.console.history import Attempt, Run, runs_of
 from recommons.server.console.progress_files import Live, ProgressFollowed, Traffic, traffic_of
+from recommons.server.folder import first_identity
 from recommons.server.processes import process_states
 from recommons.server.releases import RELEASES, ReleaseShelf
 
@@ -170,10 +172,12 @@ class CoordinatorReader:
         )
 
     def _followed(self, federation: Federation) -> FollowedLedger:
-        if self._ledger is None or self._key != federation.coordinator_key:
-            self._key = federation.coordinator_key
-            path = _records(self.home) / "ledger.jsonl"
-            self._ledger = FollowedLedger(path, self._key, COORDINATOR)
+        records = _records(self.home)
+        first = first_identity(records)  # a ledger goes on under the key with which it began
+        key = federation.coordinator_key if first is None else first.public_key
+        if self._ledger is None or self._key != key:
+            self._key = key
+            self._ledger = FollowedLedger(records / "ledger.jsonl", key, COORDINATOR)
         return self._ledger
 
     def _told(self, ledger: FollowedLedger) -> list[Run]:

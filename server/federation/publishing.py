@@ -21,14 +21,14 @@ from recommons.common.secagg.identity import SigningIdentity
 from recommons.server.federation.book import Admission, Book
 from recommons.server.federation.founding import COORDINATOR_KEY
 from recommons.server.federation.sealed_key import read_public_key
+from recommons.server.folder import LEDGER_KEY
 from recommons.server.home import CoordinatorHome
 
-__all__ = ["FEDERATION", "LEDGER_KEY", "NEXT_KEY", "publish"]
+__all__ = ["FEDERATION", "NEXT_KEY", "publish"]
 
 FEDERATION = "federation.json"
 _LOCK = ".publishing"
 NEXT_KEY = "coordinator.next.key"
-LEDGER_KEY = "ledger.key"
 
 
 def publish(home: CoordinatorHome, book: Book) -> None:

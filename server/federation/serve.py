@@ -6,6 +6,7 @@ import threading
 from datetime import UTC, datetime
 
 import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
 
 from recommons.common.errors import RecommonsError
 from recommons.server.federation.book import Book
@@ -79,8 +80,8 @@ class Housekeeping:
         while True:
             try:
                 self.once()
-            except (RecommonsError, OSError) as error:
-                code = getattr(error, "code", "command/system")
+            except (RecommonsError, OSError, SQLAlchemyError) as error:
+                code = error.code if isinstance(error, RecommonsError) else "command/system"
                 _log.warning("%s: %s", code, type(error).__name__)
             if self._stop.wait(_EVERY_SECONDS):
                 return
@@ -90,7 +91,7 @@ class Housekeeping:
 
         Raises:
             RecommonsError: A file of the home is not as it must be.
-            OSError: The disk is full, or not there.
+            OSError, SQLAlchemyError: The disk is full, or not there; the book is in use.
         """
         publish(self._home, self._book)
         if self._home.renew_gateway(now=datetime.now(UTC)):

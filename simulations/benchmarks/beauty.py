@@ -28,7 +28,7 @@ from recommons.common.data.interactions import Interactions
 from recommons.common.errors import DataError
 from recommons.common.metrics import Scorer
 from recommons.common.models.scoring import GlobalModel, popularity_scorer
-from recommons.simulations.benchmarks.given import named_values
+from recommons.simulations.benchmarks.given import JudgedUsers, named_values
 from recommons.simulations.benchmarks.pipeline import whole_run
 
 __all__ = ["Sequences", "load_sequences", "next_item_quality"]
@@ -163,8 +163,8 @@ def main(
     runs: Annotated[int, typer.Option(min=1, help="Whole runs, with seeds one apart.")] = 1,
     first: Annotated[int, typer.Option("--seed", min=0, help="The first run's.")] = 0,
     users: Annotated[
-        str, typer.Option(help="validation: the last item but one; test: the last.")
-    ] = "validation",
+        JudgedUsers, typer.Option(help="validation: the last item but one; test: the last.")
+    ] = JudgedUsers.VALIDATION,
     sample: Annotated[int, typer.Option(min=1, help="Judge every so-manieth user.")] = 1,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE, a setting of the model.")
@@ -175,7 +175,7 @@ def main(
     For test, models train on all but the last item; for validation, on all but the last two.
     """
     read = load_sequences(data, attributes=attributes)
-    place = 1 if users == "test" else 2
+    place = 1 if users is JudgedUsers.TEST else 2
     train, wanted = read.before_last(place), read.held_out(place)
     judged = np.arange(0, train.n_users, sample)
     for seed in range(first, first + runs):

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from recommons.common.options import Json
+from recommons.simulations.model_names import MODELS
 
 __all__ = ["bench"]
 
@@ -22,7 +23,7 @@ def quality(
         Path | None,
         typer.Option(metavar="PATH", help="As in `recommons simulate`; by default embedded data."),
     ] = None,
-    model: Annotated[str, typer.Option(metavar="als|ease", help="The model.")] = "als",
+    model: Annotated[str, typer.Option(metavar=MODELS, help="The model.")] = "als",
     epsilons: Annotated[
         str, typer.Option(metavar="ε,ε,…", help="Target ε of each row.")
     ] = "1,4,8,inf",
@@ -122,7 +123,7 @@ def site(
     source: Annotated[
         str, typer.Option(metavar="parquet|csv|jsonl|sqlite", help="Where the events lie.")
     ] = "parquet",
-    model: Annotated[str, typer.Option(metavar="als|…", help="The model.")] = "als",
+    model: Annotated[str, typer.Option(metavar=MODELS, help="The model.")] = "als",
     most_gib: Annotated[
         float, typer.Option("--memory", help="GiB above which the command ends with code 1.")
     ] = 4.0,

@@ -28,8 +28,8 @@ from recommons.common.models.als import AlsModel, AlsSettings
 from recommons.server.attendance import HISTORY, is_attended
 from recommons.server.control import Control
 from recommons.server.folder import CoordinatorFolder
-from recommons.server.keeper import start_run
 from recommons.server.planning import Wish
+from recommons.server.starting import start_run
 from recommons.simulations.benchmarks.results_folder import writable_folder
 from recommons.simulations.founding import found_federation
 from recommons.simulations.loopback import Loopback, wait_until

@@ -31,7 +31,7 @@ from recommons.common.data.splits import HeldOutUsers
 from recommons.common.metrics import Scorer
 from recommons.common.models.content import YEAR
 from recommons.common.models.scoring import GlobalModel
-from recommons.simulations.benchmarks.given import named_values
+from recommons.simulations.benchmarks.given import JudgedUsers, named_values
 from recommons.simulations.benchmarks.pipeline import whole_run
 
 __all__ = ["HiddenItems", "hide_items", "judge"]
@@ -139,7 +139,7 @@ def main(
     sites: Annotated[int, typer.Option(help="Sites.")] = 8,
     runs: Annotated[int, typer.Option(min=1, help="Whole runs, with seeds one apart.")] = 1,
     first: Annotated[int, typer.Option("--seed", min=0, help="The first run's.")] = 0,
-    users: Annotated[str, typer.Option(help="Who is judged: validation or test.")] = "validation",
+    users: Annotated[JudgedUsers, typer.Option(help="Who is judged.")] = JudgedUsers.VALIDATION,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE, a setting of the model.")
     ] = None,
@@ -149,8 +149,7 @@ def main(
     given = named_values(settings or [])
     for seed in range(first, first + runs):
         split = split_dataset(dataset, np.random.default_rng(seed))
-        judged = split.test if users == "test" else split.validation
-        hidden = hide_items(split.train, judged, seed)
+        hidden = hide_items(split.train, users.of(split), seed)
         release, _ = whole_run(
             dataset.catalogue,
             dataset.user_ids.gather(split.train_users),

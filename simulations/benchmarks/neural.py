@@ -27,7 +27,7 @@ from recommons.common.models.interface import PublicFigures
 from recommons.common.models.registry import build_model
 from recommons.common.models.scoring import GlobalModel
 from recommons.common.privacy.events import Cohort
-from recommons.simulations.benchmarks.given import named_values
+from recommons.simulations.benchmarks.given import JudgedUsers, named_values
 from recommons.simulations.benchmarks.pipeline import whole_run
 from recommons.simulations.central import Sums, central_specs, train_centrally
 
@@ -49,7 +49,9 @@ def main(
     whole: Annotated[
         bool, typer.Option("--whole", help="A whole run, measured at its end.")
     ] = False,
-    users: Annotated[str, typer.Option(help="With --whole: validation or test.")] = "validation",
+    users: Annotated[
+        JudgedUsers, typer.Option(help="With --whole: who is judged.")
+    ] = JudgedUsers.VALIDATION,
     seed: Annotated[int, typer.Option(min=0, help="With --whole: of sites and plan.")] = 0,
 ) -> None:
     """Train once and print lines of metrics."""
@@ -74,7 +76,7 @@ def main(
         seed=seed,
         name=dataset.name,
     )
-    held = split.test if users == "test" else split.validation
+    held = users.of(split)
     means = evaluate(GlobalModel(release=release).scorer.score, held.fold_in, held.held_out).means()
     row = {"seed": seed, "model": model, "epsilon": epsilon, "users": users, **means}
     sys.stdout.write(json.dumps(row | {"seconds": round(time.perf_counter() - start)}) + "\n")

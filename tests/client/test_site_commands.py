@@ -1,17 +1,24 @@
 """What a site's operator sees and does: budgets, users who leave, the policy, the roster."""
 
+import errno
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recommons.client.enrolment import accept_federation
+from recommons.client.membership.changes import changes
+from recommons.client.membership.epochs import is_busy
+from recommons.client.records.books import hold_heads
 from recommons.common.commandline import main
 from recommons.common.epochs import Epoch
 from recommons.common.federation import Federation
+from recommons.common.heads import COORDINATOR
 from recommons.common.peers import fingerprint, readable
+from recommons.common.privacy.ledger import Head
 from recommons.common.secagg.identity import SigningIdentity
 from recommons.common.secagg.roster import Roster
 from tests.client.seat import OWN, RUN, SITES, Seat
@@ -115,6 +122,114 @@ def test_forgetting_is_confirmed(
     assert main(["site", "forget", folder, "someone"]) == 1
     assert main(["site", "forget", folder, "someone", "--json"]) == 2
     assert "user-forgotten" not in [kind for kind, _ in seat_ledger(seat)]
+
+
+def test_forgetting_asks_about_the_site_by_its_name(
+    tmp_path: Path,
+    folder: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("typer.confirm", lambda text, **_: asked.append(text))
+    assert main(["site", "forget", str(tmp_path / "nowhere"), "someone"]) == 2
+    assert "site/folder" in capsys.readouterr().err
+    assert asked == []
+    assert main(["site", "forget", folder, "someone"]) == 0
+    assert asked == [f"Forget 1 user(s) at {OWN}?"]
+
+
+@pytest.mark.parametrize("fault", ["data.toml", "disk"])
+def test_forgetting_fails_by_name_while_the_copy_stays_and_may_be_repeated(
+    seat: Seat,
+    folder: str,
+    fault: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seat.join()
+    user, place, copies = seat.users()[0], Path(folder), Path(folder) / "cache"
+
+    def refuses(path: Path, *, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        if fault == "disk":
+            patch.setattr(shutil, "rmtree", refuses)
+        else:
+            (place / "data.toml").write_text("events = 1\n")
+        for _ in range(2):
+            assert main(["site", "forget", folder, user, "--yes"]) != 0
+            told = capsys.readouterr()
+            assert ("command/system" if fault == "disk" else "data/settings") in told.err
+            assert "the compact copy of the events is still there" in told.err
+            assert told.out == ""
+            assert any(path.is_dir() for path in copies.iterdir())
+            lines = (place / "ledger.jsonl").read_text()
+            assert lines.count('"kind":"user-forgotten"') == 1
+    (place / "data.toml").unlink(missing_ok=True)
+    assert (
+        said(capsys, "site", "forget", folder, user, "--yes")["users"][0]["before"] == "forgotten"
+    )
+    assert not any(path.is_dir() for path in copies.iterdir())
+    assert [kind for kind, _ in seat.ledger()].count("user-forgotten") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["start", "FOLDER", "--health", "0"],
+        ["check", "FOLDER"],
+        ["roster", "accept", "--site", "FOLDER"],
+        ["roster", "approve", "--site", "FOLDER"],
+    ],
+)
+def test_a_folder_that_is_no_sites_is_called_that_by_every_command(
+    tmp_path: Path,
+    words: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("FLWR_TELEMETRY_ENABLED", "FLWR_DISABLE_UPDATE_CHECK", "FLWR_HOME"):
+        monkeypatch.setenv(name, "")
+    given = [str(tmp_path / "nowhere") if word == "FOLDER" else word for word in words]
+    assert main(["site", *given]) == 2
+    assert "code: site/folder" in capsys.readouterr().err
+
+
+def test_an_agent_without_a_coordinator_opens_no_port(
+    folder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FLWR_TELEMETRY_ENABLED", "FLWR_DISABLE_UPDATE_CHECK", "FLWR_HOME"):
+        monkeypatch.setenv(name, "")
+    assert main(["site", "start", folder, "--health", "0"]) == 2
+    told = capsys.readouterr().err
+    assert "code: agent/connection" in told
+    assert "health endpoints" not in told
+
+
+def test_a_coordinators_other_key_without_its_word_may_mean_another_ledger(seat: Seat) -> None:
+    roster = seat.found.coordinator.federation.roster
+    other = epoch(roster, 2, SigningIdentity(b"c" * 32).public_key)
+    with seat.open() as site:
+        (told,) = changes(site, other)
+        assert "NOT signed by its earlier key" in told
+        assert "forget-head" not in told
+        with site.store.transaction() as transaction:
+            hold_heads(transaction, [Head(writer=COORDINATOR, seq=3, hash=bytes(32))])
+        (told,) = changes(site, other)
+    assert told.startswith("coordinator: signs plans with another key")
+    assert "`recommons site forget-head` of coordinator" in told
+
+
+def test_asking_whether_a_run_is_under_way_writes_nothing(seat: Seat) -> None:
+    seat.join()
+    with seat.open() as site:
+        before = (site.folder / "site.db").read_bytes()
+        seat.now += 60
+        assert is_busy(site)
+        assert (site.folder / "site.db").read_bytes() == before
 
 
 def seat_ledger(seat: Seat) -> list[tuple[str, Any]]:

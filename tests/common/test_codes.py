@@ -5,7 +5,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from recommons.common.codes import CODES, REMEDIES, ROOMS
+from recommons.common.data.catalogue import Catalogue
+from recommons.common.errors import InvalidInput
+from recommons.common.models.registry import MODEL_NAMES, model_from_settings
 
 ROOT = Path(__file__).parents[2]
 ROOMS_OF_SOURCE = ("client", "common", "server", "simulations")
@@ -51,6 +56,14 @@ def told_codes(node: ast.AST) -> Iterator[str]:
     elif not isinstance(node, ast.Set | ast.Compare):
         for child in ast.iter_child_nodes(node):
             yield from told_codes(child)
+
+
+def test_the_remedy_of_an_unknown_model_leaves_their_names_to_the_message() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        model_from_settings("magic", {}, Catalogue(item_ids=("a",), titles=("A",)))
+    assert all(name in caught.value.message for name in MODEL_NAMES)
+    words = re.findall(r"[\w-]+", caught.value.remedy)
+    assert not set(words) & set(MODEL_NAMES)
 
 
 def test_every_code_that_is_raised_has_a_remedy() -> None:

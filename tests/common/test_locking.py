@@ -1,6 +1,10 @@
+import errno
+import fcntl
 import threading
 import time
 from pathlib import Path
+
+import pytest
 
 from recommons.common.locking import is_locked, locked, locked_or_not
 
@@ -15,6 +19,23 @@ def test_a_lock_is_seen_while_it_is_held_and_no_longer(tmp_path: Path) -> None:
             assert not alone
         assert is_locked(path)
     assert not is_locked(path)
+
+
+def test_a_disk_without_locks_is_no_other_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lock"
+    path.touch()
+
+    def none(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    for use in (locked, locked_or_not):
+        with pytest.raises(OSError, match="No locks available"), use(path):
+            pass
+    with pytest.raises(OSError, match="No locks available"):
+        is_locked(path)
 
 
 def test_whoever_only_looks_keeps_nobody_out(tmp_path: Path) -> None:

@@ -44,6 +44,25 @@ def test_a_process_that_was_killed_is_told_from_one_that_lives_and_one_that_left
     assert (end.code, left_in(tmp_path)) == (None, 8)
 
 
+def test_two_runs_that_share_a_ledger_are_not_carried_out_at_once(tmp_path: Path) -> None:
+    first, second = tmp_path / "001", tmp_path / "002"
+    first.mkdir()
+    second.mkdir()
+    with attended(first, 1, records=tmp_path):
+        with (
+            pytest.raises(RecommonsError) as refused,
+            attended(second, 2, records=tmp_path),
+        ):
+            raise AssertionError("it began")
+        assert refused.value.code == "run/ledger-busy"
+        assert is_attended(first)
+    end = last_end(second)
+    assert end is not None
+    assert end.code == "run/ledger-busy"
+    with attended(second, 3, records=tmp_path):
+        assert is_attended(second)
+
+
 def test_a_process_that_ends_for_want_of_room_says_so_on_the_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,6 +80,14 @@ def test_a_process_that_ends_for_want_of_room_says_so_on_the_full_disk(
     end = last_end(tmp_path)
     assert end is not None
     assert (end.code, left_in(tmp_path)) == ("coordinator/disk", 9)
+
+
+def test_a_disk_that_takes_nothing_for_another_reason_is_not_called_full(tmp_path: Path) -> None:
+    with pytest.raises(RecommonsError) as found, attended(tmp_path, 9):
+        raise OSError(errno.EROFS, "Read-only file system")
+    assert found.value.code == "coordinator/disk"
+    assert "the disk takes nothing" in found.value.message
+    assert "room" not in found.value.message
 
 
 def test_another_error_of_the_operating_system_stays_a_fault(tmp_path: Path) -> None:

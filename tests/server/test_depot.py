@@ -1,3 +1,4 @@
+import errno
 import os
 import time
 from pathlib import Path
@@ -73,6 +74,18 @@ def test_a_reply_that_nobody_waits_for_takes_no_room(tmp_path: Path) -> None:
     depot.send(NODE, TWO, b"request")
     depot.withdraw(NODE, TWO)
     depot.answer(NODE, TWO, b"late")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_parcel_for_which_there_is_no_room_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_source: Path, _target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        Depot(tmp_path).send(NODE, ONE, b"request")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 

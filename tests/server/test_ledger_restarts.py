@@ -15,9 +15,11 @@ from recommons.common import durably
 from recommons.common.errors import RecommonsError
 from recommons.server import folder as server_folder
 from recommons.server import ledger as server_ledger
+from recommons.server.attendance import attended
 from recommons.server.cohort import Cohort
 from recommons.server.journal import RunJournal
 from recommons.server.progress import RoundProgress
+from recommons.simulations.training_run import run_in_process
 from tests.simulations.small_federation import COORDINATOR, SITES, WRITERS, Federation
 
 
@@ -136,6 +138,72 @@ def test_killed_between_the_end_of_the_run_and_the_anchor(
     federation.run()
     assert federation.lines(COORDINATOR) == lines
     check_anchored(federation)
+
+
+def test_a_second_process_beside_one_that_is_at_work_is_refused_and_writes_nothing(
+    federation: Federation,
+) -> None:
+    def listen(progress: RoundProgress) -> None:
+        if progress.step == "sign":
+            raise Killed
+
+    with pytest.raises(Killed):
+        federation.run(listen)
+    before, run = federation.kinds(COORDINATOR), federation.coordinator
+    with attended(run.folder), pytest.raises(RecommonsError) as refused:
+        run_in_process(federation.folder, run)
+    assert refused.value.code == "run/ledger-busy"
+    assert federation.kinds(COORDINATOR) == before
+    assert run_in_process(federation.folder, run).attempts == 2
+
+
+def test_bytes_and_seconds_are_those_of_every_process_of_the_run(federation: Federation) -> None:
+    def listen(progress: RoundProgress) -> None:
+        events.append(progress)
+        if progress.step == "sign" and progress.attempt == 1:
+            raise Killed
+
+    events: list[RoundProgress] = []
+    with pytest.raises(Killed):
+        federation.run(listen)
+    before = events[-1]
+    assert before.bytes_up > 0
+    traffic = federation.run(listen).traffic
+    after = events[-1]
+    # The live counter begins at nothing, as a console expects; the result has both.
+    assert traffic.bytes_up.total() == before.bytes_up + after.bytes_up
+    assert traffic.bytes_down.total() == before.bytes_down + after.bytes_down
+    assert federation.run().traffic.bytes_up == traffic.bytes_up  # it only told the end again
+
+
+def test_an_end_that_no_site_heard_is_told_to_those_who_come_back(federation: Federation) -> None:
+    plan = federation.coordinator.plan
+    privacy = plan.privacy.model_copy(update={"spare_attempts": 0})
+    path = federation.of(COORDINATOR) / "plan.json"
+    path.write_bytes(plan.model_copy(update={"privacy": privacy}).to_bytes())
+    away: set[int] = set()
+
+    def listen(progress: RoundProgress) -> None:
+        if progress.step == "masked":
+            away.update(range(101, 105))
+
+    def ends() -> list[str]:
+        with pytest.raises(RecommonsError) as ended:
+            federation.run(listen, lambda node, _message: "before" if node in away else None)
+        assert ended.value.code == "run/attempts"
+        last = federation.entries(COORDINATOR)[-1]
+        assert (last.kind, last.body["code"]) == ("run-ended", "run/attempts")
+        return [head["site"] for head in last.body["heads"]]
+
+    assert ends() == []
+    assert ends() == []  # still nobody there
+    away -= {102}
+    assert ends() == ["site-1"]  # too few for a sum, and enough to be told
+    assert federation.kinds("site-1")[-1] == "run-ended"
+    lines = federation.lines(COORDINATOR)
+    with pytest.raises(RecommonsError):
+        federation.run()
+    assert federation.lines(COORDINATOR) == lines
 
 
 def test_a_sum_that_was_saved_but_not_written_down_is_made_again(

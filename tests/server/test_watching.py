@@ -2,16 +2,21 @@
 
 import json
 import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from recommons.common.errors import InvalidInput
-from recommons.server.attendance import RunOptions
+from recommons.server import metrics
+from recommons.server.attendance import RunOptions, attended
 from recommons.server.home import CoordinatorHome, CoordinatorSettings
+from recommons.server.metrics import coordinator_registry, reasons
 from recommons.server.plan_file import read_plan_file
 from recommons.server.runs import Runs
+from recommons.server.status import Status
+from recommons.server.status_reading import read_status
 from recommons.server.watching import watched
 from tests.deployment.conftest import Deployment, found_deployment
 from tests.scraping import get, values
@@ -46,6 +51,58 @@ def test_readiness_names_what_is_missing(founded: Deployment) -> None:
         supervised(founded.home, up=False)
         assert "coordinator/process" in json.loads(get(port, "/readyz")[1])["reasons"]
         assert get(port, "/status")[0] == 404
+
+
+def test_readiness_reads_neither_ledger_nor_plans_and_takes_a_damaged_roster_for_what_it_is(
+    founded: Deployment, tmp_path: Path
+) -> None:
+    home = CoordinatorHome.open(shutil.copytree(founded.home.folder, tmp_path / "home"))
+    supervised(home, up=True)
+    (home.folder / "ledger.jsonl").write_text("what is no line\n")
+    assert reasons(home, lambda: frozenset()) == []
+    assert reasons(home, lambda: None) == ["coordinator/superlink"]
+    (home.folder / "ledger.jsonl").unlink()
+    (home.folder / "federation.json").write_text("{}")
+    assert reasons(home, lambda: frozenset()) == ["plan/roster"]
+    with pytest.raises(InvalidInput):
+        read_status(home)
+    for path in (home.folder / "sites").iterdir():
+        path.unlink()
+    (home.folder / "federation.json").unlink()
+    assert reasons(home, lambda: None) == ["coordinator/no-roster", "coordinator/superlink"]
+
+
+def test_what_runs_have_cost_is_added_up_again_only_where_something_changed(
+    founded: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counting(home: CoordinatorHome, *, online: frozenset[str] | None = None) -> Status:
+        read.append(online)
+        return read_status(home, online=online)
+
+    def collected(name: str) -> float | None:
+        return registry.get_sample_value(f"recommons_coordinator_{name}")
+
+    read: list[frozenset[str] | None] = []
+    monkeypatch.setattr(metrics, "read_status", counting)
+    home = CoordinatorHome.open(shutil.copytree(founded.home.folder, tmp_path / "home"))
+    run, online = home.folder / "runs" / "001", [frozenset({"site-01"})]
+    registry = coordinator_registry(home, lambda: online[0])
+    assert (collected("run_round"), collected("releases"), len(read)) == (0, 0, 1)
+    (run / "progress.json").write_text('{"round": 1}')
+    assert (collected("run_round"), len(read)) == (1, 2)
+    with attended(run):
+        running = registry.get_sample_value("recommons_coordinator_runs", {"state": "running"})
+        assert (running, len(read)) == (1, 3)
+    supervised(home, up=True)
+    up = {"name": "gateway"}
+    before = len(read)
+    assert registry.get_sample_value("recommons_coordinator_process_up", up) == 1
+    supervised(home, up=False)  # what is cheap is never kept
+    assert registry.get_sample_value("recommons_coordinator_process_up", up) == 0
+    assert len(read) == before + 1  # the process that has left
+    online[0] = frozenset()
+    site = registry.get_sample_value("recommons_coordinator_site_connected", {"site": "site-01"})
+    assert (site, len(read)) == (0, before + 2)
 
 
 def test_metrics_say_how_processes_sites_and_runs_stand(

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
 from recommons.common.data.splits import HeldOutUsers
 from recommons.common.errors import DataError
 from recommons.common.models.neural.sequence import SequenceModel
+from recommons.simulations.benchmarks import beauty, hidden_items, neural
 from recommons.simulations.benchmarks.beauty import load_sequences, next_item_quality
 from recommons.simulations.benchmarks.hidden_items import hide_items, judge
 from recommons.simulations.benchmarks.pipeline import whole_run
@@ -117,6 +120,17 @@ def test_the_benchmark_of_hidden_items_runs_as_a_module(tiny_data: Path) -> None
     found = json.loads(done.stdout)["recall@20"]
     assert {"model", "random", "model's mean score"} <= found.keys()
     assert all(0 <= value <= 1 for value in found.values())
+
+
+@pytest.mark.parametrize("module", [neural, hidden_items, beauty])
+def test_users_that_are_misspelt_are_refused_and_not_taken_for_validation_users(
+    module: Any, tmp_path: Path
+) -> None:
+    command = typer.Typer()
+    command.command()(module.main)
+    refused = CliRunner().invoke(command, [str(tmp_path), "--users", "tset"])
+    assert refused.exit_code == 2
+    assert "validation" in refused.output
 
 
 def test_sites_read_the_order_of_events_that_a_sequence_model_trains_on(

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from recommons.client.records.halting import clear_halt
 from recommons.client.records.heads import forget_held
 from recommons.client.site import Site, SiteConfig
 from recommons.common.audit.audit import audit
-from recommons.common.audit.findings import Verdict
+from recommons.common.audit.findings import Severity, Verdict
 from recommons.common.audit.report import AuditReport
 from recommons.common.audit.sources import Source
 from recommons.common.durably import write_durably
@@ -134,11 +134,17 @@ def pinned_by(epoch: Epoch) -> Pinned:
     )
 
 
-def audited(federation: Federation, writers: Iterable[str] = WRITERS) -> AuditReport:
-    names = [f"{writer}/{book}.jsonl" for writer in writers for book in ("ledger", "receipts")]
-    paths = [federation.of(name.split("/")[0]) / name.split("/")[1] for name in names]
+def audited(
+    federation: Federation,
+    writers: Iterable[str] = WRITERS,
+    beside: Mapping[str, Path] | None = None,
+) -> AuditReport:
+    """Of these writers' books, and of those in folders beside them, by name."""
+    folders = {writer: federation.of(writer) for writer in writers} | dict(beside or {})
     found = [
-        Source(name=name, data=path.read_bytes()) for name, path in zip(names, paths, strict=True)
+        Source(name=f"{name}/{book}.jsonl", data=(folder / f"{book}.jsonl").read_bytes())
+        for name, folder in folders.items()
+        for book in ("ledger", "receipts")
     ]
     return audit(found, trust=federation.coordinator.federation.to_bytes())
 
@@ -279,6 +285,16 @@ def test_a_site_that_joined_anew_under_its_name_starts_no_new_count(
             assert held == given_up
     federation.new_run()
     assert federation.run().dropped[TARGET] == 0
+    report = audited(federation)
+    (found,) = [f for f in report.findings if f.code == "audit/earlier-ledger"]
+    assert found.ledger == f"{TARGET}/ledger.jsonl"
+    assert f"up to line {given_up.seq + 1} or beyond" in found.message
+    assert found.message.endswith(
+        "the operator has said that every user counts as spent (not checked here)"
+    )
+    missing = {f.code for f in report.findings if f.severity is Severity.UNVERIFIABLE}
+    assert (report.verdict, missing) == (Verdict.UNVERIFIABLE, {"audit/missing-ledger"})
+    assert audited(federation, beside={"lost": lost}).verdict is Verdict.PASSED
 
 
 def test_the_last_receipt_reaches_a_site_that_has_replaced_its_key_since_the_run(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -234,6 +235,10 @@ def test_a_run_whose_attempts_are_used_up_ends_with_the_named_reason(
 def test_a_killed_run_goes_on_where_it_was_and_never_reuses_a_context(
     tiny_data: Path, tmp_path: Path
 ) -> None:
+    def masked() -> int:
+        traffic = json.loads((folder / "coordinator" / "traffic.json").read_bytes())
+        return sum(steps["masked"] for steps in traffic["bytes_up"].values())
+
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "recommons.common.commandline", "simulate"]
     command += ["--data", str(tiny_data), "--sites", "5", "--dim", "3", "--delta", "0.001"]
@@ -250,10 +255,15 @@ def test_a_killed_run_goes_on_where_it_was_and_never_reuses_a_context(
     sums = [e.body["sum"] for e in entries(folder, "coordinator") if e.kind == "sum"]
     assert sums
     assert not (folder / "report.json").exists()
+    sent = masked()
 
     again = [*command[:4], "--resume", "--output", str(folder), "--json"]
     done = subprocess.run(again, env=os.environ, capture_output=True, check=True, timeout=300)
-    assert json.loads(done.stdout)["model"]["name"] == "als"
+    told = json.loads(done.stdout)
+    assert told["model"]["name"] == "als"
+    assert told["command"].endswith(shlex.join(command[3:]))  # `--resume` would repeat nothing
+    total = told["secure_aggregation"]["bytes_up_by_step"]
+    assert total["masked"] == masked() > sent > 0  # of both processes
     after = contexts(folder)
     assert after[: len(before)] == before
     assert len(after) == len(set(after)) > len(before)

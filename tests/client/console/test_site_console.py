@@ -1,12 +1,23 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from recommons.client.console.reading import SiteReader
+from recommons.client.enrolment import accept_federation
+from recommons.client.keys import LEDGER_KEY, NEXT_KEY, create_key
+from recommons.client.records.halting import forget_earlier_ledger, note_earlier_ledger
 from recommons.client.records.outbox import MOST_KEPT, note_outbound, sent, totals
 from recommons.client.records.store import SiteStore
+from recommons.client.site import Site
 from recommons.common.codes import REMEDIES
+from recommons.common.federation import Federation
+from recommons.common.privacy.ledger import Head
+from recommons.common.secagg.identity import SigningIdentity
+from recommons.common.secagg.roster import Roster
+from tests.client.seat import OWN, Seat
 from tests.console_serving import at, form_token, site_app, visitor
 from tests.console_story import Story, told
 
@@ -96,3 +107,48 @@ def test_the_outbox_counts_what_it_no_longer_keeps(
     store.close()
     assert [message.number for message in kept] == [5, 4, 3]
     assert (all_.messages, all_.bytes) == (5, 10)
+
+
+def test_a_ledger_is_followed_under_its_first_key_when_the_site_has_another(
+    tmp_path: Path, tiny_data: Path
+) -> None:
+    seat = Seat.take(tmp_path / "run", tiny_data, rounds=1)
+    folder = seat.found.sites[OWN]
+    seat.join(sites=[OWN])
+    reader = SiteReader(folder=folder, clock=lambda: seat.now)
+    before = reader.read()
+    assert (before.fault, len(before.history.runs)) == (None, 1)
+    following, key = create_key(folder / NEXT_KEY), SigningIdentity(b"f" * 32)
+    pinned = seat.found.coordinator.federation
+    sites = tuple(
+        replace(entry, public_key=following.public_key) if entry.site == OWN else entry
+        for entry in pinned.roster.sites
+    )
+    roster = Roster(federation=pinned.roster.federation, epoch=2, sites=sites)
+    accept_federation(
+        folder,
+        Federation(
+            signed_roster=roster.sign(key),
+            federation_key=key.public_key,
+            coordinator_key=pinned.coordinator_key,
+        ),
+    )
+    seat.open().store.close()
+    assert (folder / LEDGER_KEY).exists()
+    for again in (reader, SiteReader(folder=folder, clock=lambda: seat.now)):
+        seen = again.read()
+        assert (seen.fault, len(seen.history.runs)) == (None, 1)
+
+
+def test_a_ledger_of_the_name_from_before_is_shown(story: Story, cork: str) -> None:
+    with visitor(cork) as client, Site.open(story.sites / "cork") as site:
+        with site.store.transaction() as transaction:
+            note_earlier_ledger(site, transaction, Head(writer="cork", seq=99, hash=bytes(32)))
+        page = client.get("/").text
+        with site.store.transaction() as transaction:
+            forget_earlier_ledger(site, transaction)
+        after = client.get("/").text
+    assert "site/earlier-ledger" in page
+    assert "Others hold 100 lines" in page
+    assert "This site takes no part" in page
+    assert "site/earlier-ledger" not in after

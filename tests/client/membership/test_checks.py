@@ -23,10 +23,11 @@ from recommons.client.membership.checks import (
     check_proxy,
     check_site,
 )
-from recommons.client.membership.desk_line import authority_context
+from recommons.client.membership.desk_line import DeskLine, authority_context
 from recommons.client.membership.findings import Finding, lines_of
 from recommons.client.membership.tls_faults import heedless_of_time
 from recommons.common.commandline import main
+from recommons.common.errors import Refusal
 from recommons.common.invitation import Invitation
 from recommons.server.authority import Authority
 from recommons.simulations.loopback import free_port
@@ -103,6 +104,35 @@ def test_why_a_certificate_is_not_believed_is_told_with_what_to_do(serve: Serve,
     assert remedy in found.remedy
     others = [text for text in FAULTS if text != said]
     assert not any(text in found.said for text in others)
+
+
+@pytest.fixture
+def torn() -> Iterator[str]:
+    """A server that closes every line while hands are shaken, as one does that restarts."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def close() -> None:
+        with suppress(OSError):
+            while True:
+                plain, _ = listener.accept()
+                with closing(plain):
+                    plain.recv(1 << 16)
+
+    threading.Thread(target=close, daemon=True).start()
+    yield f"127.0.0.1:{listener.getsockname()[1]}"
+    listener.close()
+
+
+def test_a_line_that_is_torn_while_hands_are_shaken_shows_no_certificate(
+    torn: str, federation: Federation
+) -> None:
+    found = looked(torn)
+    assert "does not answer" in found.said
+    assert "firewall" in found.remedy
+    token = replace(Invitation.from_text(federation.invite("plum")), address=torn)
+    with pytest.raises(Refusal) as refused, DeskLine.open(token):
+        pass
+    assert refused.value.code == "enrolment/unreachable", "which a join that waits asks again"
 
 
 def test_clocks_are_compared_where_certificates_are_not_valid_and_believed_nowhere_else(

@@ -10,9 +10,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from recommons.client.membership.data_check import data_findings
+from recommons.client.membership.data_check import catalogue_findings, data_findings
 from recommons.client.operating.status import AGENT_LOCK, read_status
+from recommons.client.records.halting import note_earlier_ledger
 from recommons.common import commandline
+from recommons.common.errors import InvalidInput
+from recommons.common.privacy.ledger import Head
 from tests.client.seat import OWN, RUN, Seat
 
 
@@ -152,3 +155,64 @@ def test_there_is_no_release_before_the_first(
     folder = str(seat.found.sites[OWN])
     assert document(capsys, "model", "list", folder) == {"releases": []}
     assert "none received" in told(capsys, "model", "list", folder)
+
+
+def test_a_ledger_of_the_name_from_before_is_told_with_what_to_do(
+    seat: Seat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = seat.found.sites[OWN]
+    with seat.open() as site:
+        assert read_status(folder).earlier_ledger is None
+        with site.store.transaction() as transaction:
+            note_earlier_ledger(site, transaction, Head(writer=OWN, seq=99, hash=bytes(32)))
+    assert document(capsys, "status", str(folder))["earlier_ledger"] == 100
+    said = told(capsys, "status", str(folder))
+    (line,) = [line for line in said.splitlines() if line.startswith("REFUSES")]
+    assert "100 lines" in line
+    assert "clear-halt" in line
+
+
+def test_a_catalogue_that_is_not_there_is_called_that_everywhere(
+    seat: Seat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = seat.found.sites[OWN]
+    assert catalogue_findings(folder) == []
+    (folder / "site.json").write_text(
+        f'{{"site": "{OWN}", "declared_users": 10, "catalogue": "items.json"}}'
+    )
+    assert seat.refused(OWN, "join", seat.announcement()) == "site/catalogue"
+    assert seat.ledger()[-1][1]["code"] == "site/catalogue"
+    assert commandline.main(["site", "data", "refresh", str(folder)]) == 2
+    assert "site/catalogue" in capsys.readouterr().err
+    health = read_status(folder).data
+    assert health is not None
+    assert (health.ok, health.code, health.source) == (False, "site/catalogue", "items.json")
+    (finding,) = catalogue_findings(folder)
+    assert (finding.ok, "items.json" in finding.said) == (None, True)
+    (folder / "items.json").write_bytes(b"{}")
+    assert commandline.main(["site", "data", "refresh", str(folder)]) != 0
+    health = read_status(folder).data
+    assert health is not None
+    assert health.code == "data/catalogue"
+
+
+@pytest.mark.parametrize("name", ["federation.json", "site.db"])
+def test_a_file_that_cannot_be_read_is_named(seat: Seat, name: str) -> None:
+    seat.join()
+    path = seat.found.sites[OWN] / name
+    path.unlink()
+    if name == "site.db":
+        path.write_bytes(b"not a database" * 1000)
+    else:
+        path.mkdir()
+    with pytest.raises(InvalidInput, match=name) as refused:
+        read_status(seat.found.sites[OWN])
+    assert refused.value.code == "site/folder"
+
+
+def test_models_of_a_folder_whose_site_json_is_broken_are_not_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "site.json").write_text("{}")
+    assert commandline.main(["site", "model", "list", str(tmp_path)]) == 2
+    assert "site/folder" in capsys.readouterr().err

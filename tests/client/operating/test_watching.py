@@ -18,8 +18,10 @@ from recommons.client.agent.credentials import create_node_key
 from recommons.client.agent.logs import event
 from recommons.client.operating.pausing import pause
 from recommons.client.operating.watching import watched
+from recommons.client.records.halting import note_earlier_ledger
 from recommons.common.errors import InvalidInput
 from recommons.common.health import parse_address
+from recommons.common.privacy.ledger import Head
 from recommons.server.home import CoordinatorHome, CoordinatorSettings
 from recommons.simulations.loopback import free_port
 from tests.client.seat import OWN, Seat
@@ -80,6 +82,21 @@ def test_events_of_the_agent_are_counted_and_the_folder_is_read(seat: Seat) -> N
     assert found["recommons_site_data_ok"] == 1
     assert (found["recommons_site_paused"], paused["recommons_site_paused"]) == (0, 1)
     assert found["process_resident_memory_bytes"] > 1e6
+
+
+def test_what_keeps_the_site_away_is_named_also_where_its_folder_cannot_be_read(seat: Seat) -> None:
+    folder = seat.found.sites[OWN]
+    with seat.open() as site, site.store.transaction() as transaction:
+        note_earlier_ledger(site, transaction, Head(writer=OWN, seq=99, hash=bytes(32)))
+    with watched(folder, ("127.0.0.1", 0)) as (_, port):
+        assert "site/earlier-ledger" in get(port, "/readyz")[1]
+        assert values(get(port, "/metrics")[1])["recommons_site_earlier_ledger"] == 1
+        (folder / "site.db").write_bytes(b"not a database" * 1000)
+        status, text = get(port, "/readyz")
+        assert (status, json.loads(text)["reasons"]) == (503, ["site/folder"])
+        found = values(get(port, "/metrics")[1])
+        assert found['recommons_site_fault{code="site/folder"}'] == 1
+        assert "recommons_site_earlier_ledger" not in found
 
 
 def test_no_figure_of_users_and_no_id_is_in_any_answer(seat: Seat) -> None:

@@ -1,10 +1,13 @@
 import shutil
+import sqlite3
+import time
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from recommons.client.records import database
 from recommons.client.records.database import kept_open
 from recommons.client.records.store import SiteStore
 
@@ -106,3 +109,37 @@ def test_a_file_that_cannot_be_opened_is_not_taken_for_open(tmp_path: Path) -> N
     path.unlink()
     store = SiteStore(path)
     assert remembered(store) is None
+
+
+def test_what_a_kill_within_a_commit_left_is_rolled_back_for_who_only_looks(tmp_path: Path) -> None:
+    path, torn = tmp_path / "site.db", tmp_path / "torn.db"
+    store = SiteStore(path)
+    with store.transaction() as t:
+        for number in range(1000):
+            store.set_fact(t, f"fact-{number}", b"before" * 100)
+    with store.transaction() as t:
+        t.execute(text("PRAGMA cache_size = 1"))  # so that pages reach the file before the end
+        for number in range(1000):
+            store.set_fact(t, f"fact-{number}", b"after" * 100)
+        # As a kill leaves it: the journal is whole, and nobody holds the file.
+        shutil.copy(path, torn)
+        shutil.copy(tmp_path / "site.db-journal", tmp_path / "torn.db-journal")
+    looking = SiteStore(torn, read_only=True)
+    with looking.transaction() as t:
+        assert looking.fact(t, "fact-999") == b"before" * 100
+    looking.close()
+
+
+def test_opening_waits_for_a_writer_as_long_as_any_step_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "site.db"
+    SiteStore(path).close()
+    monkeypatch.setattr(database, "_BUSY_MILLISECONDS", 1)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    began = time.monotonic()
+    with pytest.raises(OperationalError, match="locked"):
+        SiteStore(path)
+    assert time.monotonic() - began < 3, "the driver's own five seconds"
+    other.close()

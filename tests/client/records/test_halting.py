@@ -7,11 +7,17 @@ from typer.testing import CliRunner
 
 from recommons.client.budgets.charging import participants
 from recommons.client.commands import site as command
+from recommons.client.enrolment import accept_federation
+from recommons.client.membership.epochs import keep_waiting
 from recommons.client.records.halting import clear_halt, halt
+from recommons.common.epochs import Epoch
 from recommons.common.errors import Refusal
+from recommons.common.federation import Federation
 from recommons.common.hashing import canonical_json
 from recommons.common.plan import Plan
 from recommons.common.privacy.ledger import Head
+from recommons.common.secagg.identity import SigningIdentity
+from recommons.common.secagg.roster import Roster
 from tests.client.seat import DAY, OWN, RUN, Seat
 
 LATER_RUN, NEXT_RUN = b"run-number-one!!", b"run-number-two!!"
@@ -106,6 +112,8 @@ def test_the_command_asks_for_confirmation_and_for_a_later_epoch(seat: Seat) -> 
     cleared = CliRunner().invoke(command, ["clear-halt", folder, "--lost-for-good"])
     assert cleared.exit_code == 0
     assert "line 100" in cleared.output
+    assert "epoch 2 of the roster" in cleared.output
+    assert "issued after the loss" in cleared.output
     again = CliRunner().invoke(command, ["clear-halt", folder, "--lost-for-good"])
     assert "not halted" in again.output
 
@@ -117,3 +125,40 @@ def test_the_halt_and_its_end_are_in_the_ledger(seat: Seat) -> None:
     found = [(kind, body) for kind, body in seat.ledger() if kind in ("old-backup", "halt-cleared")]
     head = {"seq": 99, "head": bytes(32).hex()}
     assert found == [("old-backup", head), ("halt-cleared", head)]
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_an_epoch_that_waited_when_the_site_halted_does_not_end_the_halt(
+    tmp_path: Path, tiny_data: Path, readable: bool
+) -> None:
+    """The lost lines may be of it: its contexts may have been used."""
+    seat = Seat.take(tmp_path / "run", tiny_data, rounds=1)
+    key, folder = SigningIdentity(b"f" * 32), seat.found.sites[OWN]
+    pinned = seat.found.coordinator.federation
+
+    def numbered(epoch: int) -> Epoch:
+        roster = Roster(federation=pinned.roster.federation, epoch=epoch, sites=pinned.roster.sites)
+        return Epoch.sign(roster, key, pinned.coordinator_key)
+
+    def pin(epoch: Epoch) -> None:
+        accept_federation(
+            folder,
+            Federation(
+                signed_roster=epoch.signed_roster,
+                federation_key=key.public_key,
+                coordinator_key=epoch.coordinator_key,
+            ),
+        )
+
+    keep_waiting(folder, numbered(2))
+    if not readable:
+        (folder / "epochs" / "2.json").write_bytes(b"torn")
+    with seat.open() as site, site.store.transaction() as transaction:
+        halt(site, transaction, Head(writer=OWN, seq=99, hash=bytes(32)))
+    pin(numbered(2))
+    with seat.open() as site, pytest.raises(Refusal, match="epoch 2 was here") as refused:
+        clear_halt(site)
+    assert refused.value.code == "site/halted"
+    pin(numbered(3))
+    with seat.open() as site:
+        assert clear_halt(site) is not None

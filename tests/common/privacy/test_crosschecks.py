@@ -11,6 +11,7 @@ from recommons.common.privacy.accounting import epsilon
 from recommons.common.privacy.crosschecks import (
     TIGHT,
     TOLERANCE,
+    contradicts_exact,
     cross_checks,
     disagreements,
 )
@@ -101,6 +102,8 @@ def _changed(event: GaussianSumRelease, wrong: dict[str, float]) -> GaussianSumR
         ("dp-accounting-rdp", math.inf, True),
         ("somebody-elses", 8.5, False),
         ("somebody-elses", 7.9, True),
+        ("opacus-prv", math.nan, True),
+        ("opacus-rdp", math.nan, True),
     ],
 )
 def test_the_tolerance_is_what_is_stated(name: str, found: float | None, disagrees: bool) -> None:
@@ -115,3 +118,22 @@ def test_several_figures_are_judged_one_by_one_and_never_averaged() -> None:
 def test_where_there_is_no_guarantee_only_a_finite_figure_disagrees() -> None:
     assert disagreements(None, {"zcdp": None, "opacus-rdp": math.inf}) == ()
     assert disagreements(math.inf, {"zcdp": 3.0}) == ("zcdp",)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "contradicts"),
+    [
+        (8.0, 8.0 * (1 + 0.9 * TOLERANCE), False),
+        (8.0, 8.0 * (1 - 1.1 * TOLERANCE), True),
+        (0.1, 0.1 + 0.9 * TOLERANCE, False),
+        (math.inf, math.inf, False),
+        (math.inf, 8.0, True),
+        (8.0, math.inf, True),
+        (8.0, math.nan, True),
+        (math.nan, 8.0, True),
+    ],
+)
+def test_two_exact_figures_agree_within_the_tolerance_or_where_both_are_infinite(
+    ours: float, theirs: float, contradicts: bool
+) -> None:
+    assert contradicts_exact(ours, theirs) is contradicts

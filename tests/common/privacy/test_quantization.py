@@ -137,12 +137,29 @@ def test_the_largest_bound_with_the_largest_multiplicity_does_not_overflow() -> 
 @example(terms=[(MAX_SENSITIVITY, 1), (1, 1)], bound=MAX_SENSITIVITY)
 @example(terms=[(2**16, 2**31 - 1), (2**31 - 1, 3)], bound=MAX_SENSITIVITY)
 @example(terms=[(MAX_SENSITIVITY, MAX_MULTIPLICITY)] * 6, bound=1)
+@example(terms=[(2**16, 2**31 - 1), (2**16, 2**31 - 1), (2**16, 2)], bound=1)  # 2^64
+@example(terms=[(2**16, 2**31 - 1), (2**16, 1)], bound=MAX_SENSITIVITY)  # 2^63
 def test_the_integer_check_is_right_where_64_bits_would_overflow(
     terms: list[tuple[int, int]], bound: int
 ) -> None:
     integers, counts = np.array(terms).T[:, :, None]
     exact = sum(count * integer**2 for integer, count in terms) > bound**2
     assert _exceeds(integers, counts, bound).tolist() == [exact]
+
+
+def test_the_integer_check_of_a_user_is_the_same_beside_users_that_would_overflow() -> None:
+    rng = np.random.default_rng(8)
+    bound = 94_906_267  # its square is odd and above 2^53
+    integers = rng.integers(-bound, bound, (3, 200)) // 2
+    integers[:, ::2] = [[bound], [0], [0]]
+    integers[1, ::4] = 1  # one above the bound
+    counts = np.ones((3, 200), np.int64)
+    exact = [norm > bound**2 for norm in squared_norms(integers.T, counts.T)]
+    assert {True, False} == set(exact)
+    assert _exceeds(integers, counts, bound).tolist() == exact
+    huge = np.full((3, 1), MAX_SENSITIVITY), np.full((3, 1), MAX_MULTIPLICITY)
+    beside = _exceeds(np.hstack([integers, huge[0]]), np.hstack([counts, huge[1]]), bound)
+    assert beside.tolist() == [*exact, True]
 
 
 def test_permuting_splitting_and_padding_the_batch_change_no_users_integers() -> None:

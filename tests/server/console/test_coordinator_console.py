@@ -1,10 +1,15 @@
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
 from recommons.common.codes import REMEDIES
+from recommons.common.federation import Federation
+from recommons.common.secagg.identity import SigningIdentity
+from recommons.server.console.reading import CoordinatorReader
 from tests.console_serving import COOKIE, PASSWORD, at, coordinator_app, form_token, visitor
 from tests.console_story import SITES, Story, told
 
@@ -52,6 +57,24 @@ def test_a_finished_run_has_a_release(done: str) -> None:
     assert "finished" in runs
     assert "als" in page
     assert "None yet" not in page
+
+
+def test_a_ledger_goes_on_under_its_first_key_when_the_coordinators_is_replaced(
+    stories: tuple[Story, Story], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(stories[1].coordinator, tmp_path / "coordinator")
+    reader = CoordinatorReader(folder)
+    before = reader.read()
+    assert (before.fault, len(before.runs)) == (None, 2)
+    present = Federation.from_bytes((folder / "federation.json").read_bytes())
+    fresh = SigningIdentity(b"n" * 32)
+    # As `recommons.server.federation.publishing` does, the federation's file last.
+    shutil.copy(folder / "coordinator.key", folder / "ledger.key")
+    (folder / "coordinator.key").write_text(fresh.secret_bytes().hex() + "\n")
+    rotated = replace(present, coordinator_key=fresh.public_key)
+    (folder / "federation.json").write_bytes(rotated.to_bytes())
+    for again in (reader, CoordinatorReader(folder)):
+        assert again.read() == before
 
 
 def test_nobody_sees_a_page_without_logging_in(live: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sqlite3
 import ssl
 import threading
 import time
@@ -11,10 +12,14 @@ from dataclasses import replace as _replace
 
 import httpx
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from recommons.common.enrolment import APPLY, AUTHORITY, LARGEST_CALL, OFFER, seal_call
+from recommons.server.federation import serve
+from recommons.server.federation.book import Book
 from recommons.server.federation.desk import Bounds, Turnstile
 from recommons.server.federation.serve import Housekeeping, desk_server, desk_tls
+from recommons.server.home import CoordinatorHome
 from recommons.server.renewal import serve_renewed
 from tests.server.federation.conftest import DAY, Applicant, Founded
 from tests.serving import served
@@ -143,6 +148,27 @@ def test_housekeeping_mends_what_a_killed_act_left(founded: Founded, plum: Appli
     finally:
         keeping.stop()
     assert founded.office.home.members() == ["plum"]
+
+
+def test_housekeeping_goes_on_when_the_book_could_not_be_read(
+    founded: Founded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def publish(_home: CoordinatorHome, _book: Book) -> None:
+        asked.append(None)
+        raise OperationalError("BEGIN", {}, sqlite3.OperationalError("database is locked"))
+
+    asked: list[None] = []
+    monkeypatch.setattr(serve, "publish", publish)
+    monkeypatch.setattr(serve, "_EVERY_SECONDS", 0.01)
+    keeping = Housekeeping(founded.office.home, founded.office.book)
+    keeping.start()
+    try:
+        end = time.monotonic() + 10
+        while len(asked) < 3:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    finally:
+        keeping.stop()
 
 
 def test_a_renewed_certificate_is_served_without_a_restart(
