@@ -8,15 +8,15 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from recommons.common.bundle import COORDINATOR_SETTING
-from recommons.server.attendance import ProgressFiles, RunOptions, attended
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.guarantee import metadata_of
-from recommons.server.progress import RoundProgress
-from recommons.server.releases import RELEASES, ReleaseShelf
-from recommons.server.stopping import stop_asked
-from recommons.server.training import TrainingResult, Watch, train
-from recommons.server.transport import Line
-from recommons.server.wakeups import Wakeups
+from recommons.server.operating.attendance import ProgressFiles, RunOptions, attended
+from recommons.server.operating.stopping import stop_asked
+from recommons.server.records.folder import CoordinatorFolder
+from recommons.server.records.releases import RELEASES, ReleaseShelf
+from recommons.server.rounds.guarantee import metadata_of
+from recommons.server.rounds.progress import RoundProgress
+from recommons.server.rounds.training import TrainingResult, Watch, train
+from recommons.server.transport.line import Line
+from recommons.server.transport.wakeups import Wakeups
 
 __all__ = ["app", "server_app"]
 

@@ -38,6 +38,6 @@ def export(
         recommons coordinator ledger export federation exported/
         recommons coordinator ledger export runs/001/coordinator exported/
     """
-    from recommons.server.ledger_command import export_ledger
+    from recommons.server.records.ledger_command import export_ledger
 
     export_ledger(folder, output, as_json=as_json)

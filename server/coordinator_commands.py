@@ -38,8 +38,8 @@ def start(
     Example:
         recommons coordinator start federation --health 9465
     """
-    from recommons.server.home import CoordinatorHome
-    from recommons.server.superlink import start_coordinator
+    from recommons.server.operating.superlink import start_coordinator
+    from recommons.server.records.home import CoordinatorHome
 
     start_coordinator(CoordinatorHome.open(home), health=health)
 
@@ -71,7 +71,7 @@ def run(
         recommons coordinator run PLAN.toml --dry-run
         recommons coordinator run PLAN.toml
     """
-    from recommons.server.run_command import found_plan, run_plan
+    from recommons.server.operating.run_command import found_plan, run_plan
 
     if no_start and not dry_run:
         found_plan(home, plan, deadline=deadline, as_json=as_json)
@@ -86,7 +86,7 @@ def status(home: Home = Path(), as_json: Json = False) -> None:
         recommons coordinator status
         recommons coordinator status --home federation --json
     """
-    from recommons.server.run_command import show_status
+    from recommons.server.operating.run_command import show_status
 
     show_status(home, as_json=as_json)
 
@@ -108,8 +108,8 @@ def stop(
     Example:
         recommons coordinator stop 001
     """
-    from recommons.server.run_command import stop_run
-    from recommons.server.stopping import StopRequest
+    from recommons.server.operating.run_command import stop_run
+    from recommons.server.operating.stopping import StopRequest
 
     request = StopRequest(now=now, for_good=for_good)
     stop_run(home, run, request, wait=wait, as_json=as_json)
@@ -125,7 +125,7 @@ def resume(
     Example:
         recommons coordinator resume 001
     """
-    from recommons.server.run_command import resume_run
+    from recommons.server.operating.run_command import resume_run
 
     resume_run(home, run, wait=wait, as_json=as_json)
 

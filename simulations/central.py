@@ -57,6 +57,7 @@ def train_centrally(
     specs: Sequence[RoundSpec],
     *,
     sites: int,
+    scale: float = 1.0,
     listen: Listener = lambda _done: None,
 ) -> tuple[Sums, ...]:
     """All rounds.
@@ -66,6 +67,8 @@ def train_centrally(
         users: All training users.
         specs: From `central_specs`.
         sites: Shares of noise in a sum.
+        scale: Of the noise's standard deviation: trained users / declared users, where fewer train
+            than were declared and signal to noise shall be theirs.
         listen: Called with the sums so far after every round.
     """
     done: tuple[Sums, ...] = ()
@@ -75,15 +78,17 @@ def train_centrally(
         sums = model.contribute(number, state, users.take(np.flatnonzero(drawn)), spec.blocks)
         done = (
             *done,
-            {block.name: _noised(sums[block.name], block, sites) for block in spec.blocks},
+            {block.name: _noised(sums[block.name], block, sites, scale) for block in spec.blocks},
         )
         listen(done)
     return done
 
 
-def _noised(values: npt.NDArray[np.int64], block: BlockMechanism, sites: int) -> NoisySum:
+def _noised(
+    values: npt.NDArray[np.int64], block: BlockMechanism, sites: int, scale: float
+) -> NoisySum:
     width = math.sqrt(sites) * block.noise_stddev
-    total = (
-        values + sample(block.size, width, keystream(secrets.token_bytes(32))) if width else values
-    )
-    return NoisySum(values=np.asarray(total * block.grid, np.float64), stddev=width * block.grid)
+    total = values.astype(np.float64)
+    if width:
+        total += scale * sample(block.size, width, keystream(secrets.token_bytes(32)))
+    return NoisySum(values=total * block.grid, stddev=scale * width * block.grid)

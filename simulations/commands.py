@@ -17,7 +17,8 @@ def simulate(
         Path | None,
         typer.Argument(
             metavar="[PLAN.toml]",
-            help="Settings by their option's name; options win.",
+            help="Settings by their option's name, or a plan file for its model, guarantee and "
+            "number of sites; options win.",
             show_default=False,
         ),
     ] = None,

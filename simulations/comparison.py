@@ -1,8 +1,8 @@
 """`recommons compare`: several plans at several ε, by whole runs, and one picture of them all.
 
-A plan is a settings file of `recommons simulate`, or the name of a model for its defaults. Split,
-sites and everything a model draws follow from the seed; noise, keys and masks never do, so that two
-comparisons differ by what noise does.
+A plan is a settings file of `recommons simulate`, the plan file of a deployment, or the name of a
+model for its defaults. Split, sites and everything a model draws follow from the seed; noise, keys
+and masks never do, so that two comparisons differ by what noise does.
 """
 
 import json
@@ -35,7 +35,7 @@ class Contender:
 
     Attributes:
         name: By which the picture knows it.
-        plan: Its settings file, None for a model's defaults.
+        plan: Its settings or plan file, None for a model's defaults.
         model: The model.
     """
 
@@ -48,7 +48,8 @@ def contenders(plans: Sequence[str]) -> tuple[Contender, ...]:
     """The plans by name.
 
     Raises:
-        InvalidInput: ``run/settings``: neither a model nor a settings file, or two of one name.
+        InvalidInput: ``run/settings``: neither a model nor a readable file, or two of one name;
+            ``plan/file``.
     """
     found = []
     for text in plans:

@@ -15,7 +15,10 @@ def compare(
         list[str],
         typer.Argument(
             metavar="PLAN…",
-            help="Settings files of `recommons simulate`, or names of models for their defaults.",
+            help="Plan files, settings files of `recommons simulate`, or names of models for their "
+            "defaults. Of a plan file are taken the model and its settings, the number of sites, "
+            "c, M, spare attempts, sites per person, ring and, without --delta, δ; users and "
+            "catalogue are those of the data, ε is that of --epsilons.",
         ),
     ],
     data: Annotated[
@@ -43,7 +46,7 @@ def compare(
 
     Example:
         recommons compare als two-tower --epsilons 4,8 --output comparison/
-        recommons compare small.toml large.toml --data ml-1m --runs 3
+        recommons compare plan.toml small.toml --data ml-1m --runs 3
     """
     from recommons.simulations.comparison import compare as run
 

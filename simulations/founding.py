@@ -22,8 +22,8 @@ from recommons.common.policy import BudgetPolicy, CohortPolicy, PlansPolicy, Pol
 from recommons.common.privacy.mechanism import RoundSpec
 from recommons.common.secagg.identity import SigningIdentity
 from recommons.common.secagg.roster import Roster, RosterSite
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.planning import Wish, make_plan, specs_for
+from recommons.server.planning.wish import Wish, make_plan, specs_for
+from recommons.server.records.folder import CoordinatorFolder
 
 __all__ = ["Found", "found_federation"]
 

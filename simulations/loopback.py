@@ -21,10 +21,10 @@ from pathlib import Path
 from recommons.client.agent.connection import Connection
 from recommons.client.agent.credentials import create_node_key
 from recommons.common.errors import RecommonsError
-from recommons.server.control import connected
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.home import CoordinatorHome, CoordinatorSettings
-from recommons.server.processes import process_states
+from recommons.server.operating.control import connected
+from recommons.server.operating.processes import process_states
+from recommons.server.records.folder import CoordinatorFolder
+from recommons.server.records.home import CoordinatorHome, CoordinatorSettings
 
 __all__ = ["Loopback", "free_port", "wait_until"]
 

@@ -1,7 +1,8 @@
 """What a simulation is asked to do: a file, command-line options, or both.
 
 Options on the command line override the file. Everything has a default, so that an empty file, or
-none, is a complete request.
+none, is a complete request. A plan file of a deployment is a request too: for what it asks of the
+model and the guarantee, over as many sites, with the simulation's own data.
 """
 
 from pathlib import Path
@@ -11,10 +12,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from recommons.common.checks import describe_validation
 from recommons.common.errors import InvalidInput
-from recommons.common.toml_file import read_toml
-from recommons.server.plan_file import Epsilon, ModelName, RingBits
+from recommons.common.toml_file import read_settings, read_toml
+from recommons.server.planning.plan_file import Epsilon, ModelName, PlanFile, RingBits
 
 __all__ = ["SimulationSettings"]
+
+
+_OF_PLANS = {"catalogue", "items"}
+"""Every plan file has one of these keys, and no settings file has either."""
+
+_TAKEN = {
+    *("model", "settings", "epsilon", "delta", "colluding", "min_survivors"),
+    *("spare_attempts", "max_sites_per_person", "ring_bits"),
+}
+"""Keys that mean the same in both files."""
 
 
 class SimulationSettings(BaseModel):
@@ -70,16 +81,21 @@ class SimulationSettings(BaseModel):
 
     @classmethod
     def load(cls, plan: Path | None, overrides: dict[str, Any]) -> Self:
-        """Read a settings file and put the given options over it.
+        """Read a settings file, or a plan file, and put the given options over it.
+
+        Of a plan file are taken the number of its sites and what it says of the model and the
+        guarantee. Its catalogue, the names of its sites and the users they declare are not: data
+        bring their own, spread evenly.
 
         Args:
-            plan: A TOML file with the attributes above as keys, or None.
+            plan: A TOML file with the attributes above as keys, a plan file, or None.
             overrides: Options by name; those that are None were not given.
 
         Raises:
-            InvalidInput: The file cannot be read, or a value is not admissible; names each.
+            InvalidInput: The file cannot be read, or a value is not admissible; names each. Under
+                ``plan/file`` where the file is a plan's, else ``run/settings``.
         """
-        values = {} if plan is None else read_toml(plan, "run/settings")
+        values = {} if plan is None else _values_of(plan)
         values |= {name: value for name, value in overrides.items() if value is not None}
         try:
             return cls.model_validate(values)
@@ -105,3 +121,12 @@ class SimulationSettings(BaseModel):
         if self.spare_attempts is not None:
             return self.spare_attempts
         return 1 if self.dropout else 0
+
+
+def _values_of(path: Path) -> dict[str, Any]:
+    values = read_toml(path, "run/settings")
+    if not _OF_PLANS & values.keys():
+        return values
+    file = read_settings(path, PlanFile, "plan/file")
+    asked = file.model_dump(include=_TAKEN, exclude_unset=True)
+    return {**asked, "sites": len(file.declared_users())}

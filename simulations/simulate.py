@@ -20,10 +20,10 @@ from recommons.common.errors import InvalidInput
 from recommons.common.models.interface import FederatedModel, PublicFigures
 from recommons.common.models.registry import build_model
 from recommons.common.privacy.calibration import default_delta
-from recommons.server.display import Display
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.planning import Wish, specs_for
-from recommons.server.training import TrainingResult
+from recommons.server.operating.display import Display
+from recommons.server.planning.wish import Wish, specs_for
+from recommons.server.records.folder import CoordinatorFolder
+from recommons.server.rounds.training import TrainingResult
 from recommons.simulations.evaluation import Evaluated, evaluate_sites
 from recommons.simulations.founding import found_federation
 from recommons.simulations.online_retail import load_online_retail

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from recommons.common.bundle import COORDINATOR_SETTING, SITES_SETTING
 from recommons.common.errors import InvalidInput
-from recommons.server.display import open_display
+from recommons.server.operating.display import open_display
 from recommons.simulations.report.schema import report_json
 from recommons.simulations.report.summary import print_summary
 from recommons.simulations.run_folders import calm_flower, next_folder

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from recommons.client.agent.credentials import read_node_key
 from recommons.common.durably import write_durably
-from recommons.server.keeper import register_sites
+from recommons.server.operating.keeper import register_sites
 from recommons.simulations.loopback import Loopback, free_port, wait_until
 
 __all__ = ["StockNodes"]

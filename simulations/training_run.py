@@ -7,8 +7,8 @@ from flwr.app import Context, RecordDict
 
 from recommons.client.app import app as client_app
 from recommons.server.app import server_app
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.training import Listener, TrainingResult
+from recommons.server.records.folder import CoordinatorFolder
+from recommons.server.rounds.training import Listener, TrainingResult
 from recommons.simulations.inprocess import InProcessGrid, Outage, Witness
 
 __all__ = ["run_in_process"]

@@ -15,12 +15,12 @@ from recommons.client.sources import load_dataset
 from recommons.common.errors import RecommonsError
 from recommons.common.models.interface import PublicFigures
 from recommons.common.models.registry import build_model
-from recommons.server.attendance import ProgressFiles
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.planning import Wish
-from recommons.server.progress import RoundProgress
-from recommons.server.training import Watch, train
-from recommons.server.transport import Line
+from recommons.server.operating.attendance import ProgressFiles
+from recommons.server.planning.wish import Wish
+from recommons.server.records.folder import CoordinatorFolder
+from recommons.server.rounds.progress import RoundProgress
+from recommons.server.rounds.training import Watch, train
+from recommons.server.transport.line import Line
 from recommons.simulations.founding import found_federation
 from recommons.simulations.inprocess import InProcessGrid
 

@@ -47,6 +47,11 @@ class FeatureKernel:
         """P with K ≈ P Pᵀ off the diagonal, shape ``(m, ≤ 256)``."""
         return principal_features(self.table, RANK).astype(np.float32)
 
+    def between(self, one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> Floats:
+        """K between two disjoint sets of items, each a mask of shape ``(m,)``; dense."""
+        table = self.table.astype(np.float32)
+        return np.asarray((table[np.flatnonzero(one)] @ table[np.flatnonzero(other)].T).toarray())
+
     def dense(self) -> Floats:
         """K, shape ``(m, m)``.
 

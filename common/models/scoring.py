@@ -23,6 +23,7 @@ __all__ = [
     "MOST_DENSE_ITEMS",
     "EaseScorer",
     "GlobalModel",
+    "NewItemScorer",
     "PopularityScorer",
     "Scorer",
     "neural_scorer",
@@ -67,6 +68,37 @@ class EaseScorer:
         row = np.repeat(np.arange(users.n_users), np.diff(users.indptr))
         scores[row, users.indices] += 1  # takes the diagonal −Q_jj/Q_jj out again
         return scores.astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NewItemScorer:
+    """Another's scores; an item that nobody has gets the mean of those of the items it is like.
+
+    score_j = Σ_s K_js⁺ score_s / Σ_s K_js⁺ over the items s that somebody has; 0 where none is
+    like j. Only the former's columns of new items are replaced.
+
+    Attributes:
+        first: Scores items by who has them.
+        kernel: K, of public features.
+        new: Whether nobody has an item, shape ``(m,)``.
+    """
+
+    first: Scorer
+    kernel: FeatureKernel
+    new: npt.NDArray[np.bool_]
+
+    def score(self, users: Interactions) -> Scores:
+        """Scores, shape ``(n_users, n_items)``."""
+        scores = self.first.score(users)
+        scores[:, self.new] = scores[:, ~self.new] @ self._means
+        return scores
+
+    @cached_property
+    def _means(self) -> Scores:
+        """Weights whose columns add up to 1, shape ``(known, new)``: m²/4 numbers at most."""
+        likeness = np.maximum(self.kernel.between(~self.new, self.new), 0)
+        total = likeness.sum(axis=0)
+        return likeness / np.where(total > 0, total, 1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,14 +148,26 @@ class GlobalModel:
         return neural_scorer(self.release)
 
     @property
-    def gram_scorer(self) -> EaseScorer:
-        """EASE on Ĝ."""
-        return EaseScorer(inverse=self.inverse)
-
-    @property
     def scorer(self) -> Scorer:
         """The federation's global model, the same at every site."""
-        return self.neural or self.gram_scorer
+        return self.neural or self.ease(self.inverse)
+
+    def ease(self, inverse: GramInverse, added: npt.NDArray[np.integer] | None = None) -> Scorer:
+        """EASE on Ĝ, or on Ĝ and a site's own users.
+
+        A released Gram matrix knows nothing of features: they speak for items that nobody has.
+
+        Args:
+            inverse: Of either.
+            added: The items of the users that were added, repeated or not.
+        """
+        scorer = EaseScorer(inverse=inverse)
+        if "gram" not in self.release.arrays:
+            return scorer
+        new = np.asarray(self.release.arrays["counts"] == 0)
+        if added is not None:
+            new[added] = False
+        return NewItemScorer(first=scorer, kernel=self.kernel, new=new) if new.any() else scorer
 
     def source(self) -> GramSource:
         """Ĝ."""

@@ -114,7 +114,7 @@ def fit_site(
     choice = choice or _choose(model, own, np.random.default_rng(seed))
     alone = EaseScorer(inverse=_alone(model, own, choice).inverse(1.0))
     together = _with_global(model, own).inverse(choice.local_weight)
-    blended = _blend(EaseScorer(inverse=together), alone, choice.alone_share)
+    blended = _blend(_joint(model, own, together, choice.local_weight), alone, choice.alone_share)
     if choice.neural_share:
         towers = _towers(model, own, together, choice.local_weight, seed)
         if towers is not None:
@@ -142,6 +142,11 @@ def _with_global(model: GlobalModel, own: Interactions) -> LocalGram:
     return local_gram(model.source(), model.inverse, rows, dense=model.dense)
 
 
+def _joint(model: GlobalModel, own: Interactions, together: GramInverse, weight: float) -> Scorer:
+    """EASE on Ĝ + ρ WᵀW; with a weight, the site's own items are not new to it."""
+    return model.ease(together, own.indices if weight else None)
+
+
 def _alone(model: GlobalModel, own: Interactions, choice: SiteChoice) -> LocalGram:
     """WᵀW of the site's users over the kernel of public features; nothing of the federation's."""
     rows = weighted_rows(own, normalised=True)
@@ -167,7 +172,7 @@ def _choose(model: GlobalModel, own: Interactions, rng: np.random.Generator) -> 
         for kernel_weight, ridge in KERNELS
     }
     for choice in own_models:
-        scores = (_scores(_alone(model, fold.train, choice).inverse(1.0), fold) for fold in judged)
+        scores = (_own_scores(model, fold, choice) for fold in judged)
         pairs = zip(scores, judged, strict=True)
         own_models[choice] = sum(recovered(found, fold) for found, fold in pairs)
     kernel = max(own_models, key=lambda choice: own_models[choice])
@@ -184,7 +189,8 @@ def _with_towers(model: GlobalModel, judged: Sequence[Fold], chosen: SiteChoice)
     for fold in judged:
         together = _with_global(model, fold.train).inverse(chosen.local_weight)
         alone = EaseScorer(inverse=_alone(model, fold.train, chosen).inverse(1.0))
-        blended = _blend(EaseScorer(inverse=together), alone, chosen.alone_share)
+        joint = _joint(model, fold.train, together, chosen.local_weight)
+        blended = _blend(joint, alone, chosen.alone_share)
         first = blended.score(fold.visible)
         mixed_in = _towers(model, fold.train, together, chosen.local_weight, 0)
         towers = mixed_in.score(fold.visible) if mixed_in else first
@@ -202,11 +208,11 @@ def _judge(model: GlobalModel, fold: Fold, kernel: SiteChoice) -> dict[SiteChoic
 
     The unit gives both folds the same weight, though one is harder than the other.
     """
-    own_scores = _scores(_alone(model, fold.train, kernel).inverse(1.0), fold)
+    own_scores = _own_scores(model, fold, kernel)
     combined = _with_global(model, fold.train)
     found = {kernel: recovered(own_scores, fold)}
     for weight in LOCAL_WEIGHTS:
-        served = _scores(combined.inverse(weight), fold)
+        served = _scores(_joint(model, fold.train, combined.inverse(weight), weight), fold)
         for share in ALONE_SHARES:
             choice = replace(kernel, local_weight=weight, alone_share=share)
             found[choice] = recovered(_mixed(served, own_scores, share), fold)
@@ -237,8 +243,13 @@ def _standardised(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray(centred / np.maximum(deviation, np.float32(1e-12)), np.float32)
 
 
-def _scores(inverse: GramInverse, fold: Fold) -> npt.NDArray[np.float32]:
-    return _unseen(EaseScorer(inverse=inverse).score(fold.visible), fold)
+def _own_scores(model: GlobalModel, fold: Fold, choice: SiteChoice) -> npt.NDArray[np.float32]:
+    inverse = _alone(model, fold.train, choice).inverse(1.0)
+    return _scores(EaseScorer(inverse=inverse), fold)
+
+
+def _scores(scorer: Scorer, fold: Fold) -> npt.NDArray[np.float32]:
+    return _unseen(scorer.score(fold.visible), fold)
 
 
 def _unseen(scores: npt.NDArray[np.float32], fold: Fold) -> npt.NDArray[np.float32]:

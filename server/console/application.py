@@ -11,7 +11,7 @@ from recommons.common.console.guard import Guard
 from recommons.server.console.connections import Connections
 from recommons.server.console.reading import CoordinatorReader, Overview, RunSeen
 from recommons.server.console.views import charts_of, now_sentence, present_sites, refusals_of
-from recommons.server.progress import STEPS
+from recommons.server.rounds.progress import STEPS
 
 __all__ = ["coordinator_console"]
 

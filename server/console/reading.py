@@ -21,12 +21,12 @@ from recommons.common.errors import InvalidInput
 from recommons.common.federation import Federation
 from recommons.common.heads import COORDINATOR
 from recommons.common.published import ReleaseNote
-from recommons.server.attendance import is_attended, last_end
 from recommons.server.console.history import Attempt, Run, runs_of
 from recommons.server.console.progress_files import Live, ProgressFollowed, Traffic, traffic_of
-from recommons.server.folder import first_identity
-from recommons.server.processes import process_states
-from recommons.server.releases import RELEASES, ReleaseShelf
+from recommons.server.operating.attendance import is_attended, last_end
+from recommons.server.operating.processes import process_states
+from recommons.server.records.folder import first_identity
+from recommons.server.records.releases import RELEASES, ReleaseShelf
 
 __all__ = ["CoordinatorReader", "Overview", "RunSeen", "SiteSeen"]
 

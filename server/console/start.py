@@ -38,8 +38,10 @@ def start_console(home: Path, listening: Listening, *, new_password: bool) -> No
 
 
 def _connected(home: Path) -> frozenset[str] | None:
-    from recommons.server.control import connected  # it imports Flower, which takes seconds
-    from recommons.server.home import CoordinatorHome
+    from recommons.server.operating.control import (
+        connected,  # it imports Flower, which takes seconds
+    )
+    from recommons.server.records.home import CoordinatorHome
 
     try:
         return connected(CoordinatorHome.open(home))

@@ -6,7 +6,7 @@ from recommons.common.console.charts import Chart, Series
 from recommons.common.console.refusals import Refused
 from recommons.server.console.history import Attempt
 from recommons.server.console.reading import Overview, RunSeen
-from recommons.server.progress import STEPS
+from recommons.server.rounds.progress import STEPS
 
 __all__ = ["charts_of", "now_sentence", "present_sites", "refusals_of"]
 

@@ -5,10 +5,10 @@ import logging
 import sys
 from pathlib import Path
 
+from recommons.server.certificates.renewal import serve_renewed
 from recommons.server.federation.founding import open_book
 from recommons.server.federation.serve import Housekeeping, desk_server, desk_tls
-from recommons.server.home import CoordinatorHome
-from recommons.server.renewal import serve_renewed
+from recommons.server.records.home import CoordinatorHome
 
 
 def main(folder: Path) -> None:

@@ -28,7 +28,7 @@ from recommons.server.federation.sealed_key import (
 )
 from recommons.server.federation.serve import Housekeeping, desk_server, desk_tls
 from recommons.server.federation.standing import Standings, standings
-from recommons.server.home import CoordinatorHome, CoordinatorSettings
+from recommons.server.records.home import CoordinatorHome, CoordinatorSettings
 
 __all__ = [
     "approve_site",

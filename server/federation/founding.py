@@ -17,7 +17,7 @@ from recommons.common.sealing import LEAST_PASSPHRASE
 from recommons.common.secagg.identity import SigningIdentity, is_identifier
 from recommons.server.federation.book import Book
 from recommons.server.federation.sealed_key import create_federation_key
-from recommons.server.home import CoordinatorHome, CoordinatorSettings
+from recommons.server.records.home import CoordinatorHome, CoordinatorSettings
 
 __all__ = ["BOOK", "COORDINATOR_KEY", "POLICY", "Founded", "authority_hash", "found", "open_book"]
 

@@ -26,7 +26,7 @@ from recommons.common.policy import plain_fingerprint
 from recommons.common.secagg.identity import SigningIdentity, is_identifier
 from recommons.common.secagg.roster import Roster, RosterSite
 from recommons.common.succession import Succession
-from recommons.server.authority import key_fingerprint, requested_key
+from recommons.server.certificates.authority import key_fingerprint, requested_key
 from recommons.server.federation.book import Admission, Book, Invited
 from recommons.server.federation.founding import (
     COORDINATOR_KEY,
@@ -37,7 +37,7 @@ from recommons.server.federation.founding import (
 )
 from recommons.server.federation.publishing import NEXT_KEY, publish
 from recommons.server.federation.sealed_key import read_public_key
-from recommons.server.home import CoordinatorHome
+from recommons.server.records.home import CoordinatorHome
 
 __all__ = ["FederationKey", "Office", "Request", "expiry", "roster_sites"]
 

@@ -21,8 +21,8 @@ from recommons.common.secagg.identity import SigningIdentity
 from recommons.server.federation.book import Admission, Book
 from recommons.server.federation.founding import COORDINATOR_KEY
 from recommons.server.federation.sealed_key import read_public_key
-from recommons.server.folder import LEDGER_KEY
-from recommons.server.home import CoordinatorHome
+from recommons.server.records.folder import LEDGER_KEY
+from recommons.server.records.home import CoordinatorHome
 
 __all__ = ["FEDERATION", "NEXT_KEY", "publish"]
 

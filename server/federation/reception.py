@@ -22,12 +22,12 @@ from recommons.common.enrolment import Application, Offer, Standing, open_call
 from recommons.common.errors import InvalidInput, RecommonsError, Refusal
 from recommons.common.invitation import InvitationKeys
 from recommons.common.policy_file import policy_from_toml
-from recommons.server.authority import key_fingerprint, requested_key
+from recommons.server.certificates.authority import key_fingerprint, requested_key
 from recommons.server.federation.book import Book, Invited
 from recommons.server.federation.founding import POLICY
 from recommons.server.federation.office import roster_sites
 from recommons.server.federation.sealed_key import read_public_key
-from recommons.server.home import CoordinatorHome
+from recommons.server.records.home import CoordinatorHome
 
 __all__ = ["Reception"]
 

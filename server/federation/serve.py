@@ -13,7 +13,7 @@ from recommons.server.federation.book import Book
 from recommons.server.federation.desk import Bounds, desk_application
 from recommons.server.federation.publishing import publish
 from recommons.server.federation.reception import Reception
-from recommons.server.home import CoordinatorHome
+from recommons.server.records.home import CoordinatorHome
 
 __all__ = ["Housekeeping", "desk_server", "desk_tls"]
 

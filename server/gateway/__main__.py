@@ -5,7 +5,7 @@ import logging
 import sys
 from pathlib import Path
 
-from recommons.server.depot import Depot
+from recommons.server.certificates.renewal import serve_renewed
 from recommons.server.gateway.application import Gateway
 from recommons.server.gateway.limits import Limits
 from recommons.server.gateway.members import Members
@@ -13,9 +13,9 @@ from recommons.server.gateway.membership import Membership
 from recommons.server.gateway.serve import gateway_server, server_tls
 from recommons.server.gateway.shelf import Shelf
 from recommons.server.gateway.upstream import SuperLink
-from recommons.server.home import CoordinatorHome
-from recommons.server.renewal import serve_renewed
-from recommons.server.wakeups import Wakeups
+from recommons.server.records.home import CoordinatorHome
+from recommons.server.transport.depot import Depot
+from recommons.server.transport.wakeups import Wakeups
 
 
 def main(folder: Path) -> None:

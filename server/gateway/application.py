@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 from google.protobuf.message import DecodeError, Message
 
-from recommons.server.depot import Depot
 from recommons.server.gateway.calls import CALLS, Call
 from recommons.server.gateway.clock import check_clock
 from recommons.server.gateway.denial import Denial
@@ -20,7 +19,8 @@ from recommons.server.gateway.mailbox import Mailbox
 from recommons.server.gateway.members import Member, Members
 from recommons.server.gateway.shelf import FilePart, Shelf
 from recommons.server.gateway.upstream import Answer, SuperLink
-from recommons.server.wakeups import Wakeups
+from recommons.server.transport.depot import Depot
+from recommons.server.transport.wakeups import Wakeups
 
 __all__ = ["PEER", "Gateway", "Service"]
 

@@ -30,10 +30,10 @@ from flwr.proto.message_pb2 import (
 from flwr.proto.run_pb2 import GetRunRequest, GetRunResponse
 from google.protobuf.message import Message
 
-from recommons.server.depot import Depot
 from recommons.server.gateway.denial import Denial
 from recommons.server.gateway.mailbox import Mailbox
 from recommons.server.gateway.members import Member
+from recommons.server.transport.depot import Depot
 
 __all__ = ["CALLS", "Call"]
 

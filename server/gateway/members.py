@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from recommons.common.durably import write_durably
 from recommons.common.errors import InvalidInput
-from recommons.server.authority import key_fingerprint, site_of
+from recommons.server.certificates.authority import key_fingerprint, site_of
 from recommons.server.gateway.denial import Denial
 
 __all__ = ["Member", "Members", "write_members"]

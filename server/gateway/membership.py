@@ -15,14 +15,14 @@ from recommons.common.epochs import Epoch, is_approved_by
 from recommons.common.errors import RecommonsError
 from recommons.common.news import LARGEST_REPORT, MOST_EPOCHS, NEWS, News, Report
 from recommons.common.succession import Succession
-from recommons.server.authority import key_fingerprint, requested_key
+from recommons.server.certificates.authority import key_fingerprint, requested_key
 from recommons.server.federation.book import Book
 from recommons.server.federation.founding import open_book
 from recommons.server.federation.publishing import publish
 from recommons.server.gateway.denial import Denial
 from recommons.server.gateway.members import Member
 from recommons.server.gateway.upstream import Answer
-from recommons.server.home import CoordinatorHome
+from recommons.server.records.home import CoordinatorHome
 
 __all__ = ["Membership"]
 

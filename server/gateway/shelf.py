@@ -13,7 +13,7 @@ from pathlib import Path
 from recommons.common.published import FILES, NOTE_FILE
 from recommons.server.gateway.denial import Denial
 from recommons.server.gateway.upstream import Answer
-from recommons.server.releases import RELEASES
+from recommons.server.records.releases import RELEASES
 
 __all__ = ["FilePart", "Shelf"]
 

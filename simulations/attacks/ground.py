@@ -22,8 +22,8 @@ from recommons.common.federation import Federation
 from recommons.common.models.als import AlsModel, AlsSettings
 from recommons.common.secagg.identity import SigningIdentity
 from recommons.common.wire import Exchange
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.planning import Wish
+from recommons.server.planning.wish import Wish
+from recommons.server.records.folder import CoordinatorFolder
 from recommons.simulations.attacks.stage import Stage
 from recommons.simulations.founding import Found, found_federation
 

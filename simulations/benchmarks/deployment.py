@@ -25,11 +25,11 @@ from recommons.common.data.dataset import Dataset
 from recommons.common.data.interactions import Interactions
 from recommons.common.errors import RecommonsError
 from recommons.common.models.als import AlsModel, AlsSettings
-from recommons.server.attendance import HISTORY, is_attended
-from recommons.server.control import Control
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.planning import Wish
-from recommons.server.starting import start_run
+from recommons.server.operating.attendance import HISTORY, is_attended
+from recommons.server.operating.control import Control
+from recommons.server.operating.starting import start_run
+from recommons.server.planning.wish import Wish
+from recommons.server.records.folder import CoordinatorFolder
 from recommons.simulations.benchmarks.results_folder import writable_folder
 from recommons.simulations.founding import found_federation
 from recommons.simulations.loopback import Loopback, wait_until

@@ -15,8 +15,8 @@ from recommons.common.data.interactions import Interactions
 from recommons.common.models.interface import ModelRelease, PublicFigures
 from recommons.common.models.registry import build_model
 from recommons.common.privacy.calibration import default_delta
-from recommons.server.planning import Wish
-from recommons.server.training import TrainingResult
+from recommons.server.planning.wish import Wish
+from recommons.server.rounds.training import TrainingResult
 from recommons.simulations.founding import found_federation
 from recommons.simulations.populations import declared_users, partition
 from recommons.simulations.training_run import run_in_process

@@ -21,7 +21,7 @@ from recommons.common.errors import RecommonsError
 from recommons.common.secagg.coordinator import CoordinatorRound
 from recommons.common.secagg.messages import MessageKind
 from recommons.common.secagg.outcome import RoundResult
-from recommons.server.expansion import on_all_cores
+from recommons.server.rounds.expansion import on_all_cores
 from recommons.simulations.benchmarks.secagg_cohort import SPEC, STATE, Cohort, StepTaken, take_step
 from recommons.simulations.benchmarks.timings import cpu_with_children
 

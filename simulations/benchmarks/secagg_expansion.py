@@ -15,7 +15,7 @@ from recommons.common.secagg.derivation import private_key, public_key
 from recommons.common.secagg.expansion import Expansion
 from recommons.common.secagg.prg import add_masks
 from recommons.common.secagg.ring import RingVector
-from recommons.server.expansion import in_processes
+from recommons.server.rounds.expansion import in_processes
 from recommons.simulations.benchmarks.timings import cpu_with_children
 
 __all__ = ["ExpansionCost", "measure_expansion"]

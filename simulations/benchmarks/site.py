@@ -19,8 +19,8 @@ from recommons.common.data.dataset import Dataset
 from recommons.common.data.interactions import Interactions
 from recommons.common.models.interface import PublicFigures
 from recommons.common.models.registry import build_model
-from recommons.server.attendance import RunOptions
-from recommons.server.planning import Wish
+from recommons.server.operating.attendance import RunOptions
+from recommons.server.planning.wish import Wish
 from recommons.simulations.benchmarks.site_data import SHOP, bench_catalogue, write_events
 from recommons.simulations.founding import found_federation
 

@@ -17,7 +17,7 @@ from flwr.app import Message
 
 from recommons.client.site import Site
 from recommons.common.wire import Envelope
-from recommons.server.folder import CoordinatorFolder
+from recommons.server.records.folder import CoordinatorFolder
 from recommons.simulations.training_run import run_in_process
 
 __all__ = ["main"]

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from recommons.common.checks import describe_validation
 from recommons.common.errors import InvalidInput
-from recommons.server.display import open_display
+from recommons.server.operating.display import open_display
 from recommons.simulations.empirical.settings import LEAST_CANARIES, EmpiricalSettings
 from recommons.simulations.run_folders import calm_flower, next_folder
 

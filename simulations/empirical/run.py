@@ -14,10 +14,10 @@ from recommons.common.models.interface import FederatedModel, ModelRelease, Publ
 from recommons.common.models.registry import build_model
 from recommons.common.plan import Plan
 from recommons.common.privacy.calibration import default_delta
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.ledger import LedgerFile
-from recommons.server.planning import Wish
-from recommons.server.training import Listener
+from recommons.server.planning.wish import Wish
+from recommons.server.records.folder import CoordinatorFolder
+from recommons.server.records.ledger import LedgerFile
+from recommons.server.rounds.training import Listener
 from recommons.simulations.empirical.canaries import Canaries, add_canaries
 from recommons.simulations.empirical.coins import SEED_BYTES, coins, commitment
 from recommons.simulations.empirical.faults import Fault, injected

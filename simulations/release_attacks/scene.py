@@ -19,9 +19,9 @@ from recommons.common.privacy.noise import Entropy, clamp_and_add_noise
 from recommons.common.secagg.ring import VectorShape
 from recommons.common.secagg.uploads import Masked
 from recommons.common.wire import Envelope, unpack
-from recommons.server.ledger import LedgerFile
-from recommons.server.planning import Wish
-from recommons.server.training import noisy_sums
+from recommons.server.planning.wish import Wish
+from recommons.server.records.ledger import LedgerFile
+from recommons.server.rounds.training import noisy_sums
 from recommons.simulations.empirical.contributions import contribution
 from recommons.simulations.empirical.faults import replaced
 from recommons.simulations.founding import found_federation

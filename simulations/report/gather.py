@@ -15,7 +15,7 @@ from recommons.common.privacy.accounting import epsilon as epsilon_of_events
 from recommons.common.privacy.calibration import noise_price
 from recommons.common.privacy.crosschecks import cross_checks, disagreements
 from recommons.common.privacy.events import GaussianSumRelease, Reading
-from recommons.server.training import TrainingResult
+from recommons.server.rounds.training import TrainingResult
 from recommons.simulations.evaluation import Evaluated
 from recommons.simulations.report.schema import (
     Abort,

@@ -13,7 +13,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from recommons.common.units import byte_size, duration, epsilon_text, small_text
-from recommons.server.progress import STEPS
+from recommons.server.rounds.progress import STEPS
 from recommons.simulations.report import figures, words
 from recommons.simulations.report.schema import Report, SiteFigures, report_json
 from recommons.simulations.report.styles import page_style

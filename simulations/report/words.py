@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from recommons.common.privacy.accounting import SAMPLING_ASSUMPTION
 from recommons.common.privacy.crosschecks import TIGHT, TOLERANCE
 from recommons.common.units import epsilon_text, factor_text, small_text
-from recommons.server.progress import STEPS
+from recommons.server.rounds.progress import STEPS
 from recommons.simulations.report.schema import Metrics, Report, SiteFigures
 
 __all__ = [

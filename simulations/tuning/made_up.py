@@ -3,8 +3,12 @@
 Items have a popularity (Zipf's law in a random order) and a place: their public features where
 there are any, and random directions beside them, so that tastes are partly, and only partly, what
 features tell. A user likes a few places; the chance of an item is its popularity times e to the
-power of how near it is to one of them. Lengths of histories are geometric.
+power of how near it is to one of them. Lengths of histories are geometric. In time a user goes from
+one taste to the next: what comes soon is more like the last than like the rest, and most gaps are
+short.
 """
+
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +25,17 @@ _SHARPNESS = 4.0
 _ZIPF = 0.9
 _MEAN_LENGTH = 30
 _LEAST_LENGTH = 5
+_DRIFT = 0.3
+"""Standard deviation of what blurs the order of a user's items, whose likeness is at most 1."""
+
+_GAP, _GAP_SPREAD = 8.0, 3.0
+"""Mean and standard deviation of the logarithm of a gap in seconds: an hour, give or take much."""
+
 _CHUNK = 256
 
 
 def made_up_users(catalogue: Catalogue, users: int, rng: np.random.Generator) -> Interactions:
-    """So many users with five items or more, where the catalogue has as many.
+    """So many users with five items or more, where the catalogue has as many, with times.
 
     Args:
         catalogue: The public catalogue.
@@ -35,21 +45,36 @@ def made_up_users(catalogue: Catalogue, users: int, rng: np.random.Generator) ->
     items = len(catalogue)
     places = _places(catalogue, rng)
     popularity = -_ZIPF * np.log(1.0 + rng.permutation(items))
-    rows, columns = [], []
+    rows, columns, times = [], [], []
     for start in range(0, users, _CHUNK):
         count = min(_CHUNK, users - start)
         liked = places[rng.integers(items, size=(count, _TASTES))]
-        near = (liked @ places.T).max(axis=1)
-        keys = popularity + _SHARPNESS * near + rng.gumbel(size=(count, items))
+        near = liked @ places.T
+        keys = popularity + _SHARPNESS * near.max(axis=1) + rng.gumbel(size=(count, items))
         lengths = _LEAST_LENGTH + rng.geometric(1 / _MEAN_LENGTH, size=count)
         order = np.argsort(-keys, axis=1)
         for row in range(count):
             own = order[row, : min(int(lengths[row]), items)]
-            columns.append(own)
+            turn = near[row, -1, own] - near[row, 0, own] + _DRIFT * rng.standard_normal(len(own))
+            gaps = rng.lognormal(_GAP, _GAP_SPREAD, size=len(own))
+            columns.append(own[np.argsort(turn)])
+            times.append(np.cumsum(1 + gaps.astype(np.int64)))
             rows.append(np.full(len(own), start + row))
-    return Interactions.from_pairs(
-        np.concatenate(rows), np.concatenate(columns), n_users=users, n_items=items
+    return _timed(
+        np.concatenate(rows), np.concatenate(columns), np.concatenate(times), users, items
     )
+
+
+def _timed(
+    rows: npt.NDArray[np.int64],
+    columns: npt.NDArray[np.int64],
+    times: npt.NDArray[np.int64],
+    users: int,
+    items: int,
+) -> Interactions:
+    """Distinct pairs of user and item, each with its time."""
+    whole = Interactions.from_pairs(rows, columns, n_users=users, n_items=items)
+    return replace(whole, times=times[np.lexsort((columns, rows))])
 
 
 def _places(catalogue: Catalogue, rng: np.random.Generator) -> npt.NDArray[np.float64]:

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from recommons.server.attendance import is_attended
+from recommons.server.operating.attendance import is_attended
 from recommons.simulations.loopback import free_port, wait_until
 from tests.deployment.conftest import COORDINATOR, Deployment, found_deployment, running
 

@@ -11,7 +11,7 @@ import pytest
 from recommons.client.sources import load_dataset
 from recommons.common.models.interface import PublicFigures
 from recommons.common.models.registry import build_model
-from recommons.server.planning import Wish
+from recommons.server.planning.wish import Wish
 from recommons.simulations.founding import Found, found_federation
 
 

@@ -31,8 +31,8 @@ from recommons.common.secagg.identity import SigningIdentity
 from recommons.common.secagg.ring import VectorShape
 from recommons.common.secagg.roster import Roster
 from recommons.common.wire import Envelope, Exchange, Outcome, pack, unpack
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.planning import Wish, make_plan, specs_for
+from recommons.server.planning.wish import Wish, make_plan, specs_for
+from recommons.server.records.folder import CoordinatorFolder
 from recommons.simulations.founding import Found, found_federation
 
 SITES = ("site-0", "site-1", "site-2")

@@ -46,7 +46,7 @@ COORDINATOR = """
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from recommons.server import superlink
+from recommons.server.operating import superlink
 
 class Supervisor:
     def __init__(self, *_arguments, **_settings):

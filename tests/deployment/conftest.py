@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from recommons.common import commandline
-from recommons.server.control import connected
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.home import CoordinatorHome
-from recommons.server.processes import process_states
+from recommons.server.operating.control import connected
+from recommons.server.operating.processes import process_states
+from recommons.server.records.folder import CoordinatorFolder
+from recommons.server.records.home import CoordinatorHome
 from recommons.simulations import simulate
 from recommons.simulations.loopback import Loopback, wait_until
 from recommons.simulations.settings import SimulationSettings
@@ -182,7 +182,7 @@ class Deployment:
             time.sleep(0.005)
 
     def state(self, run: str) -> tuple[str, str | None]:
-        from recommons.server.status_reading import run_states
+        from recommons.server.operating.status_reading import run_states
 
         return run_states(self.home.folder)[run]
 

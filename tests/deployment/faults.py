@@ -18,9 +18,9 @@ from recommons.client.site import Site
 from recommons.common import commandline
 from recommons.common.models.registry import model_from_settings
 from recommons.common.plan import Plan
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.runs import Runs
-from recommons.server.training import noisy_sums
+from recommons.server.records.folder import CoordinatorFolder
+from recommons.server.records.runs import Runs
+from recommons.server.rounds.training import noisy_sums
 from recommons.simulations.loopback import wait_until
 from tests.deployment.conftest import PRIVACY, Deployment, NotThere
 

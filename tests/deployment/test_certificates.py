@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from recommons.client.agent.credentials import read_node_key, signing_request
-from recommons.server.authority import Authority
+from recommons.server.certificates.authority import Authority
 from recommons.simulations.loopback import wait_until
 from tests.deployment.conftest import Deployment
 from tests.deployment.faults import (

@@ -19,9 +19,9 @@ from recommons.client.agent.credentials import read_node_key, tls_context
 from recommons.client.releases import installed, latest, read_installed
 from recommons.common import commandline
 from recommons.common.privacy.ledger import split_lines, verify_chain
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.releases import ReleaseShelf
-from recommons.server.runs import Runs
+from recommons.server.records.folder import CoordinatorFolder
+from recommons.server.records.releases import ReleaseShelf
+from recommons.server.records.runs import Runs
 from recommons.simulations.loopback import wait_until
 from recommons.simulations.training_run import run_in_process
 from tests.deployment.conftest import Deployment

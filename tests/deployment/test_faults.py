@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recommons.server.control import connected
-from recommons.server.runs import flower_runs
+from recommons.server.operating.control import connected
+from recommons.server.records.runs import flower_runs
 from recommons.simulations.benchmarks.deployment import STEPS
 from recommons.simulations.loopback import wait_until
 from tests.deployment.conftest import Deployment

@@ -26,7 +26,7 @@ from recommons.client.app import app
 from recommons.common import commandline
 from recommons.common.bundle import BUNDLE_FILES, BUNDLE_HASH
 from recommons.common.wire import Envelope
-from recommons.server.folder import CoordinatorFolder
+from recommons.server.records.folder import CoordinatorFolder
 from recommons.simulations.loopback import Loopback, free_port, wait_until
 from recommons.simulations.stock import StockNodes
 from recommons.simulations.training_run import run_in_process

@@ -18,8 +18,8 @@ import pytest
 
 from recommons.client.site import Site
 from recommons.common.commandline import main
-from recommons.server.control import connected
-from recommons.server.home import CoordinatorHome
+from recommons.server.operating.control import connected
+from recommons.server.records.home import CoordinatorHome
 from recommons.simulations.loopback import free_port, wait_until
 
 PASSPHRASE = "correct horse"  # noqa: S105 - a test's

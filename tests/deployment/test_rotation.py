@@ -11,8 +11,8 @@ import pytest
 from recommons.client.site import Site
 from recommons.common.commandline import main
 from recommons.common.policy_file import policy_from_toml, policy_to_toml
-from recommons.server.control import connected
-from recommons.server.home import CoordinatorHome
+from recommons.server.operating.control import connected
+from recommons.server.records.home import CoordinatorHome
 from recommons.simulations.loopback import wait_until
 from tests.deployment.conftest import Deployment, found_deployment
 from tests.deployment.test_joining import Running, listening

@@ -16,11 +16,11 @@ from recommons.common.heads import Receipt, SignedHead
 from recommons.common.models.interface import PublicFigures
 from recommons.common.models.registry import build_model
 from recommons.common.privacy.ledger import Entry, Head, split_lines, verify_chain
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.planning import Wish
-from recommons.server.progress import RoundProgress
-from recommons.server.training import TrainingResult, Watch, train
-from recommons.server.transport import Line
+from recommons.server.planning.wish import Wish
+from recommons.server.records.folder import CoordinatorFolder
+from recommons.server.rounds.progress import RoundProgress
+from recommons.server.rounds.training import TrainingResult, Watch, train
+from recommons.server.transport.line import Line
 from recommons.simulations.founding import found_federation
 from recommons.simulations.inprocess import InProcessGrid, Outage
 

@@ -24,8 +24,8 @@ from recommons.common.plan import Plan
 from recommons.common.privacy.ledger import split_lines, verify_chain
 from recommons.common.secagg.messages import Inbox
 from recommons.common.wire import Exchange
-from recommons.server import cohort
-from recommons.server.transport import Answer
+from recommons.server.rounds import cohort
+from recommons.server.transport.line import Answer
 from recommons.simulations.attacks import SITES, Ground
 from recommons.simulations.attacks.on_plans import changed
 from recommons.simulations.attacks.on_shares import inbox_without

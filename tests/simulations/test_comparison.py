@@ -12,6 +12,7 @@ from recommons.common.errors import InvalidInput
 from recommons.simulations.comparison import contenders
 from recommons.simulations.comparison_picture import draw
 from recommons.simulations.comparison_point import Point
+from recommons.simulations.settings import SimulationSettings
 
 COMMAND = [sys.executable, "-m", "recommons.common.commandline", "compare"]
 
@@ -63,6 +64,64 @@ def test_the_same_points_draw_the_same_picture(compared: Path) -> None:
     points = [Point(**point) for point in document["results"]]
     assert draw(points, "recall@20") == draw(points, "recall@20")
     assert draw(points, "recall@20") == (compared / "out" / "comparison.svg").read_text()
+
+
+PLAN = """model = "two-tower"
+epsilon = 3
+delta = 1e-4
+colluding = 0
+min_survivors = 3
+spare_attempts = 1
+catalogue = "catalogue.json"
+[settings]
+dim = 3
+steps = 1
+warm = "content"
+features = 4
+[sites]
+arras = 300
+brest = 200
+calais = 100
+"""
+
+
+def test_of_a_plan_file_model_guarantee_and_number_of_sites_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(PLAN)
+    loaded = SimulationSettings.load(path, {"epsilon": "inf"})
+    assert loaded == SimulationSettings(
+        model="two-tower",
+        settings={"dim": 3, "steps": 1, "warm": "content", "features": 4},
+        epsilon=float("inf"),
+        delta=1e-4,
+        colluding=0,
+        min_survivors=3,
+        spare_attempts=1,
+        sites=3,
+    )
+    path.write_text('model = "als"\nitems = 40\nsites = 4\nusers_per_site = 100\n')
+    assert SimulationSettings.load(path, {}) == SimulationSettings(model="als", sites=4)
+    path.write_text("items = 40\nsites = 4\n")
+    with pytest.raises(InvalidInput, match="users_per_site") as refusal:
+        contenders([str(path)])
+    assert refusal.value.code == "plan/file"
+
+
+def test_a_plan_file_without_noise_gives_the_same_twice_but_for_seconds(
+    tiny_data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "plan.toml").write_text(PLAN)
+    command = [*COMMAND, str(tmp_path / "plan.toml"), "--data", str(tiny_data)]
+    command += ["--epsilons", "inf", "--seed", "3", "--json"]
+    found = []
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        (point,) = json.loads(done.stdout)["results"]
+        assert point.pop("training_seconds") > 0
+        found.append(point)
+    assert found[0] == found[1]
+    assert (found[0]["name"], found[0]["epsilon"], found[0]["rounds"]) == ("plan", "inf", 2)
 
 
 def test_a_models_name_stands_for_its_defaults(tmp_path: Path) -> None:

@@ -23,9 +23,9 @@ from recommons.common.privacy.ledger import Chain
 from recommons.common.secagg.identity import SigningIdentity
 from recommons.common.secagg.roster import Roster
 from recommons.common.wire import EXCHANGES, Envelope, Exchange, pack
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.journal import RunJournal
-from recommons.server.progress import RoundProgress
+from recommons.server.records.folder import CoordinatorFolder
+from recommons.server.records.journal import RunJournal
+from recommons.server.rounds.progress import RoundProgress
 from tests.simulations.small_federation import COORDINATOR, SITES, Federation
 
 TARGET = "site-1"

@@ -30,8 +30,8 @@ from recommons.common.policy_file import policy_from_toml
 from recommons.common.secagg.identity import SigningIdentity
 from recommons.common.secagg.roster import Roster, RosterSite
 from recommons.common.succession import Succession
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.journal import RunJournal
+from recommons.server.records.folder import CoordinatorFolder
+from recommons.server.records.journal import RunJournal
 from tests.simulations.small_federation import COORDINATOR, SITES, WRITERS, Federation
 
 TARGET = "site-1"
@@ -222,7 +222,7 @@ def test_its_peers_reveal_nothing_where_the_coordinator_hides_what_it_holds(
 ) -> None:
     """The key that the peers hold its head under is no longer in force; its name is."""
     restored_across_a_rotation(federation)
-    monkeypatch.setattr("recommons.server.journal._last_heads", lambda *_: ({}, {}))
+    monkeypatch.setattr("recommons.server.records.journal._last_heads", lambda *_: ({}, {}))
     with pytest.raises(RecommonsError):
         federation.run()
     assert len(aborts(federation)) == federation.coordinator.plan.privacy.spare_attempts + 1

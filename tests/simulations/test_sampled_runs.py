@@ -18,10 +18,10 @@ from recommons.common.errors import Refusal
 from recommons.common.models.interface import PublicFigures
 from recommons.common.models.registry import build_model
 from recommons.common.plan import Plan
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.planning import Wish
-from recommons.server.progress import RoundProgress
-from recommons.server.training import TrainingResult
+from recommons.server.planning.wish import Wish
+from recommons.server.records.folder import CoordinatorFolder
+from recommons.server.rounds.progress import RoundProgress
+from recommons.server.rounds.training import TrainingResult
 from recommons.simulations.founding import found_federation
 from recommons.simulations.training_run import run_in_process
 

@@ -22,9 +22,9 @@ from recommons.common.errors import InvalidInput, RecommonsError
 from recommons.common.models.registry import model_from_settings
 from recommons.common.models.scoring import GlobalModel
 from recommons.common.privacy.ledger import Entry, split_lines, verify_chain
-from recommons.server.display import open_display
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.training import noisy_sums
+from recommons.server.operating.display import open_display
+from recommons.server.records.folder import CoordinatorFolder
+from recommons.server.rounds.training import noisy_sums
 from recommons.simulations.report.schema import Report, parse_report
 from recommons.simulations.settings import SimulationSettings
 from recommons.simulations.simulate import open_output, simulate

@@ -42,7 +42,7 @@ from recommons.client.agent.connection import Connection
 from recommons.client.agent.credentials import create_node_key
 from recommons.common.bundle import BUNDLE_HASH
 from recommons.common.parcel import pack_parcel, unpack_parcel
-from recommons.server.authority import Authority
+from recommons.server.certificates.authority import Authority
 from recommons.server.gateway.serve import server_tls
 from tests.serving import served
 

@@ -22,7 +22,7 @@ from recommons.client.agent.pace import Backoff, Pace
 from recommons.client.commands import site as site_commands
 from recommons.common.bundle import BUNDLE_FILES, BUNDLE_HASH
 from recommons.common.errors import InvalidInput
-from recommons.server.authority import Authority
+from recommons.server.certificates.authority import Authority
 from recommons.simulations.loopback import wait_until
 from tests.client.agent.conftest import NODE, Stage
 

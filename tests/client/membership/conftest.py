@@ -14,7 +14,6 @@ import uvicorn
 from recommons.common import sealing
 from recommons.common.commandline import main
 from recommons.common.secagg.identity import SigningIdentity
-from recommons.server.depot import Depot
 from recommons.server.federation.desk import Bounds
 from recommons.server.federation.founding import found
 from recommons.server.federation.office import Office
@@ -23,7 +22,8 @@ from recommons.server.federation.serve import desk_server, desk_tls
 from recommons.server.gateway import Gateway, Limits, Members, SuperLink, gateway_server
 from recommons.server.gateway.membership import Membership
 from recommons.server.gateway.serve import server_tls
-from recommons.server.home import CoordinatorSettings
+from recommons.server.records.home import CoordinatorSettings
+from recommons.server.transport.depot import Depot
 from recommons.simulations.loopback import free_port
 
 PASSPHRASE = "correct horse"  # noqa: S105 - a test's

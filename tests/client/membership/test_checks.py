@@ -29,7 +29,7 @@ from recommons.client.membership.tls_faults import heedless_of_time
 from recommons.common.commandline import main
 from recommons.common.errors import Refusal
 from recommons.common.invitation import Invitation
-from recommons.server.authority import Authority
+from recommons.server.certificates.authority import Authority
 from recommons.simulations.loopback import free_port
 from tests.client.membership.conftest import Federation
 

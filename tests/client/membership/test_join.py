@@ -15,9 +15,9 @@ from recommons.common import durably
 from recommons.common.commandline import main
 from recommons.common.invitation import Invitation
 from recommons.common.peers import fingerprint
-from recommons.server.authority import Authority
+from recommons.server.certificates.authority import Authority
 from recommons.server.federation.serve import desk_server, desk_tls
-from recommons.server.home import CoordinatorHome
+from recommons.server.records.home import CoordinatorHome
 from tests.client.membership.conftest import Federation
 
 

@@ -22,7 +22,7 @@ from recommons.client.records.halting import note_earlier_ledger
 from recommons.common.errors import InvalidInput
 from recommons.common.health import parse_address
 from recommons.common.privacy.ledger import Head
-from recommons.server.home import CoordinatorHome, CoordinatorSettings
+from recommons.server.records.home import CoordinatorHome, CoordinatorSettings
 from recommons.simulations.loopback import free_port
 from tests.client.seat import OWN, Seat
 from tests.scraping import get, values

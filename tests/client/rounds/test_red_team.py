@@ -24,7 +24,7 @@ from recommons.common.secagg.coordinator import CoordinatorRound
 from recommons.common.secagg.identity import SigningIdentity
 from recommons.common.secagg.site import SiteRound
 from recommons.common.wire import Outcome, pack, unpack
-from recommons.server.planning import Wish
+from recommons.server.planning.wish import Wish
 from tests.client.seat import DAY, OWN, RUN, SITES, START, Seat
 
 NEXT = b"run-number-one!!"

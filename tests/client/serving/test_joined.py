@@ -9,9 +9,9 @@ import pytest
 from recommons.client.serving.served_model import open_model
 from recommons.common.commandline import main
 from recommons.common.errors import InvalidInput
-from recommons.server.folder import CoordinatorFolder
-from recommons.server.guarantee import metadata_of
-from recommons.server.releases import RELEASES, ReleaseShelf
+from recommons.server.records.folder import CoordinatorFolder
+from recommons.server.records.releases import RELEASES, ReleaseShelf
+from recommons.server.rounds.guarantee import metadata_of
 from recommons.simulations import simulate
 from recommons.simulations.settings import SimulationSettings
 from recommons.simulations.training_run import run_in_process

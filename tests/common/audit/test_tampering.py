@@ -23,7 +23,7 @@ from recommons.common.models.interface import PublicFigures
 from recommons.common.models.registry import build_model
 from recommons.common.wire import Envelope
 from recommons.server.app import server_app
-from recommons.server.planning import Wish
+from recommons.server.planning.wish import Wish
 from recommons.simulations.founding import found_federation
 from recommons.simulations.inprocess import InProcessGrid
 from tests.common.audit.story import Story

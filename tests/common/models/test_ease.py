@@ -9,9 +9,11 @@ from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput
 from recommons.common.models import ease
+from recommons.common.models.content import feature_blocks, feature_table
 from recommons.common.models.ease import EaseModel, EaseSettings
 from recommons.common.models.interface import ModelRelease, NoisySum, PublicFigures
-from recommons.common.models.scoring import GlobalModel
+from recommons.common.models.scoring import EaseScorer, GlobalModel
+from recommons.common.models.site import SiteChoice, fit_site
 from recommons.common.models.triangles import unpack
 from recommons.common.privacy.mechanism import BlockMechanism
 
@@ -46,6 +48,68 @@ def test_without_privacy_the_federated_model_is_the_centralised_one(
     weights = -inverse / np.diag(inverse)
     np.fill_diagonal(weights, 0.0)
     np.testing.assert_allclose(found, history @ weights, atol=1e-6)
+
+
+NEW = (10, 11, 12)
+
+
+def without_new_items(users: Interactions) -> Interactions:
+    return users.where(~np.isin(users.indices, NEW))
+
+
+def carried(scores: np.ndarray, catalogue: Catalogue, new: tuple[int, ...]) -> np.ndarray:
+    """For each new item the mean of the others' scores, weighted by what is alike in them."""
+    table = feature_table(feature_blocks(catalogue), len(catalogue)).toarray()
+    others = np.setdiff1d(np.arange(len(catalogue)), new)
+    columns = []
+    for item in new:
+        weights = [max(float(table[other] @ table[item]), 0.0) for other in others]
+        columns.append(np.average(scores[:, others], axis=1, weights=weights))
+    return np.stack(columns, axis=1)
+
+
+def test_without_privacy_a_new_item_scores_as_those_it_looks_like_and_no_other_score_moves(
+    catalogue: Catalogue, draw: Callable[..., Interactions], mechanisms: Mechanisms
+) -> None:
+    users = without_new_items(draw(300, seed=2))
+    model = GlobalModel(release=released(build(catalogue, float("inf")), [users], mechanisms))
+    plain = EaseScorer(inverse=model.inverse).score(users)
+    assert not plain[:, NEW].any()  # EASE itself knows nothing of them
+    found = model.scorer.score(users)
+    np.testing.assert_allclose(found[:, NEW], carried(plain, catalogue, NEW), atol=1e-6)
+    known = np.setdiff1d(np.arange(len(catalogue)), NEW)
+    np.testing.assert_array_equal(found[:, known], plain[:, known])
+
+
+def test_a_site_that_adds_its_own_users_knows_what_they_have(
+    catalogue: Catalogue, draw: Callable[..., Interactions], mechanisms: Mechanisms
+) -> None:
+    """One of the items has been new to everybody until the site's users, as they are now."""
+    everyone = without_new_items(draw(300, seed=2))
+    model = GlobalModel(release=released(build(catalogue, float("inf")), [everyone], mechanisms))
+    own = draw(60, seed=3)
+    own = own.where(~np.isin(own.indices, NEW[1:]))
+    alone = fit_site(model, own, seed=0, choice=SiteChoice(local_weight=0.0)).served
+    np.testing.assert_array_equal(alone.score(own), model.scorer.score(own))
+    served = fit_site(model, own, seed=0, choice=SiteChoice(local_weight=2.0)).served.score(own)
+    history, older = own.matrix(np.float64).toarray(), everyone.matrix(np.float64).toarray()
+    ridge = model.release.settings["ridge"] * np.eye(len(catalogue))
+    inverse = np.linalg.inv(older.T @ older + 2 * history.T @ history + ridge)
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0.0)
+    expected = history @ weights
+    expected[:, NEW[1:]] = carried(expected, catalogue, NEW[1:])
+    np.testing.assert_allclose(served, expected, atol=1e-5)
+
+
+def test_without_privacy_and_features_a_new_item_scores_nothing(
+    bare_catalogue: Catalogue, draw: Callable[..., Interactions], mechanisms: Mechanisms
+) -> None:
+    users = without_new_items(draw(300, seed=2))
+    release = released(build(bare_catalogue, float("inf")), [users], mechanisms)
+    scores = GlobalModel(release=release).scorer.score(users)
+    assert not scores[:, NEW].any()
+    assert np.isfinite(scores).all()
 
 
 def test_with_privacy_the_sum_is_that_of_normalised_outer_products(

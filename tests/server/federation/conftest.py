@@ -18,7 +18,7 @@ from recommons.server.federation.founding import found
 from recommons.server.federation.office import Office
 from recommons.server.federation.reception import Reception
 from recommons.server.federation.sealed_key import KEY, open_federation_key
-from recommons.server.home import CoordinatorSettings
+from recommons.server.records.home import CoordinatorSettings
 
 PASSPHRASE = "correct horse"  # noqa: S105 - a test's
 NOW = int(time.time())  # real sockets check certificates by the real clock

@@ -12,7 +12,7 @@ from recommons.common.invitation import Invitation
 from recommons.common.policy import Policy
 from recommons.common.policy_file import policy_from_toml
 from recommons.common.secagg.identity import SigningIdentity
-from recommons.server.home import CoordinatorHome
+from recommons.server.records.home import CoordinatorHome
 from tests.server.federation.conftest import PASSPHRASE, Applicant, Founded
 
 VARIABLE = "RECOMMONS_FEDERATION_PASSPHRASE"

@@ -15,12 +15,12 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from recommons.common.enrolment import APPLY, AUTHORITY, LARGEST_CALL, OFFER, seal_call
+from recommons.server.certificates.renewal import serve_renewed
 from recommons.server.federation import serve
 from recommons.server.federation.book import Book
 from recommons.server.federation.desk import Bounds, Turnstile
 from recommons.server.federation.serve import Housekeeping, desk_server, desk_tls
-from recommons.server.home import CoordinatorHome
-from recommons.server.renewal import serve_renewed
+from recommons.server.records.home import CoordinatorHome
 from tests.server.federation.conftest import DAY, Applicant, Founded
 from tests.serving import served
 
@@ -174,7 +174,7 @@ def test_housekeeping_goes_on_when_the_book_could_not_be_read(
 def test_a_renewed_certificate_is_served_without_a_restart(
     founded: Founded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recommons.server.renewal._LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("recommons.server.certificates.renewal._LOOK_SECONDS", 0.05)
     home = founded.office.home
     tls = desk_tls(home)
     server = desk_server(home, founded.office.book, tls)

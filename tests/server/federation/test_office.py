@@ -13,7 +13,7 @@ from recommons.common.epochs import Epoch
 from recommons.common.errors import InvalidInput, RecommonsError
 from recommons.common.federation import Federation
 from recommons.common.secagg.identity import SigningIdentity
-from recommons.server.authority import site_of
+from recommons.server.certificates.authority import site_of
 from recommons.server.federation import office as office_module
 from recommons.server.federation.acts import show_status
 from recommons.server.federation.founding import found
@@ -23,7 +23,7 @@ from recommons.server.federation.sealed_key import KEY, given_passphrase, open_f
 from recommons.server.federation.standing import standings
 from recommons.server.gateway import Members
 from recommons.server.gateway.denial import Denial
-from recommons.server.home import CoordinatorHome, CoordinatorSettings
+from recommons.server.records.home import CoordinatorHome, CoordinatorSettings
 from tests.server.federation.conftest import DAY, NOW, PASSPHRASE, Applicant, Founded
 
 

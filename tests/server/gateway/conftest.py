@@ -13,13 +13,13 @@ import pytest
 import uvicorn
 
 from recommons.client.agent.credentials import create_node_key, read_node_key, tls_context
-from recommons.server.authority import Authority, key_fingerprint
-from recommons.server.depot import Depot
+from recommons.server.certificates.authority import Authority, key_fingerprint
 from recommons.server.gateway import Gateway, Limits, Members, SuperLink, gateway_server
 from recommons.server.gateway.members import write_members
 from recommons.server.gateway.serve import server_tls
 from recommons.server.gateway.shelf import Shelf
-from recommons.server.wakeups import Wakeups
+from recommons.server.transport.depot import Depot
+from recommons.server.transport.wakeups import Wakeups
 from tests.serving import served
 
 FEDERATION = "fruit"

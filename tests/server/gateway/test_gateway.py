@@ -31,7 +31,7 @@ from flwr.proto.run_pb2 import GetRunRequest, GetRunResponse, Run
 
 from recommons.client.agent.credentials import read_node_key, signing_request
 from recommons.common.errors import InvalidInput
-from recommons.server.authority import Authority, key_fingerprint
+from recommons.server.certificates.authority import Authority, key_fingerprint
 from recommons.server.gateway import Members, SuperLink
 from recommons.server.gateway.calls import CALLS
 from recommons.server.gateway.denial import Denial

@@ -18,7 +18,7 @@ from recommons.common.models import als_sums
 from recommons.common.privacy.ledger import Entry, split_lines, verify_chain
 from recommons.common.privacy.noise import clamp_and_add_noise
 from recommons.common.privacy.quantization import quantize
-from recommons.server.folder import CoordinatorFolder
+from recommons.server.records.folder import CoordinatorFolder
 from recommons.simulations.empirical.audit import audit_by_experiment
 from recommons.simulations.empirical.coins import coins, commitment, seed_from_number
 from recommons.simulations.empirical.faults import FAULTS, Fault, injected

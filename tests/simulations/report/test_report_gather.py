@@ -11,8 +11,8 @@ from recommons.common.hashing import canonical_json
 from recommons.common.plan import CataloguePin, ModelPlan, Plan, PrivacyPlan, RoundPlan
 from recommons.common.privacy.accounting import epsilon, epsilon_of
 from recommons.common.privacy.events import events_of_round
-from recommons.server.plan_file import read_plan_file
-from recommons.server.planning import specs_for
+from recommons.server.planning.plan_file import read_plan_file
+from recommons.server.planning.wish import specs_for
 from recommons.simulations.report import gather
 from recommons.simulations.report.gather import RunFigures
 from recommons.simulations.report.schema import PrivacyFigures

@@ -1,0 +1,1 @@
+"""The federation's certificate authority, and certificates that are renewed under way."""

@@ -1,0 +1,1 @@
+"""What an operator starts, watches, stops and takes up again."""

@@ -1,0 +1,150 @@
+"""What the coordinator does by itself: it knows its members, and takes up runs that were cut off.
+
+A run whose process was killed, or died of something that has no name, or for want of room
+on the disk, goes on in a new run of Flower's, where its ledger ends: what was open counts as spent.
+A run that has no attempts left, and whose end no site has heard, is taken up when one is there: it
+keeps what sites have reserved. One that ended under another name of ours (too few sites, the
+operator's word) is left to the operator.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from recommons.common.errors import RecommonsError
+from recommons.common.plan import Plan
+from recommons.server.operating.control import Control, connected
+from recommons.server.operating.starting import busy_run, start_run, starting
+from recommons.server.operating.status_reading import run_states
+from recommons.server.operating.stopping import stop_asked
+from recommons.server.records.home import CoordinatorHome
+from recommons.server.records.runs import RUNS, flower_runs
+
+__all__ = ["Keeper", "register_sites"]
+
+_BY_ITSELF = frozenset({"run/interrupted", "run/fault", "coordinator/disk"})
+_TO_BE_TOLD = "run/attempts"
+_STEADY_SECONDS = 30.0
+_log = logging.getLogger(__name__)
+
+
+def register_sites(home: CoordinatorHome, seconds: float = 300.0) -> None:
+    """Make every member's node known to the SuperLink, as soon as it answers, and no other.
+
+    Raises:
+        RecommonsError: ``coordinator/superlink``: it does not answer within the time.
+    """
+    end = time.monotonic() + seconds
+    with Control(home) as control:
+        while True:
+            try:
+                keys = home.node_keys()
+                for site, key in keys.items():
+                    control.register(site, key)
+                control.unregister_others(keys.values())
+            except RecommonsError:
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
+
+
+@dataclass(eq=False)
+class Keeper:
+    """Looks after the runs of a home from a thread of its own.
+
+    Attributes:
+        home: The home.
+        stop: Set it to end.
+        every_seconds: Pause between looks.
+        longest_pause: Seconds at most between two attempts at one run.
+    """
+
+    home: CoordinatorHome
+    stop: threading.Event
+    every_seconds: float = 2.0
+    longest_pause: float = 300.0
+    _members: float | None = None
+    _due: dict[str, float] = field(default_factory=dict)
+    _tries: dict[str, int] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Begin."""
+        threading.Thread(target=self._keep, name="keeper", daemon=True).start()
+
+    def look(self) -> list[str]:
+        """Take up what can be taken up; returns the names of the runs."""
+        taken: list[str] = []
+        for name, code in self._left():
+            if time.monotonic() < self._due.get(name, 0.0):
+                continue
+            try:
+                if self._take_up(name, code):
+                    _log.warning("run %s was taken up again", name)
+                    taken.append(name)
+            except RecommonsError as error:  # others may go on all the same
+                _log.info("run %s: %s: %s", name, error.code, error.message)
+        return taken
+
+    def register(self) -> None:
+        """Make exactly the members' nodes known to Flower, whenever their list has changed."""
+        changed = (self.home.folder / "sites.json").stat().st_mtime
+        if changed != self._members:
+            register_sites(self.home, self.every_seconds)
+            self._members = changed
+
+    def _left(self) -> list[tuple[str, str]]:
+        """Runs that wait for nobody's word, with the code they ended under."""
+        folder = self.home.folder
+        return [
+            (name, code)
+            for name, (state, code) in run_states(folder).items()
+            if state == "waiting"
+            and code is not None
+            and (code in _BY_ITSELF or code == _TO_BE_TOLD)
+            and flower_runs(folder / RUNS / name)
+            and stop_asked(folder / RUNS / name) is None
+        ]
+
+    def _take_up(self, name: str, code: str) -> bool:
+        """Carry out the rest of a run; whether this was the moment for it.
+
+        Raises:
+            RecommonsError: ``coordinator/superlink``, or ``run/ledger-busy``: a command starts one.
+        """
+        path = self.home.folder / RUNS / name
+        if code == _TO_BE_TOLD and not self._heard_by_somebody(path):
+            return False
+        with starting(self.home.folder), Control(self.home) as control:
+            if busy_run(control, self.home.folder) is not None:
+                return False
+            self._put_off(name)
+            start_run(control, path)
+        return True
+
+    def _heard_by_somebody(self, path: Path) -> bool:
+        cohort = Plan.from_bytes((path / "plan.json").read_bytes()).cohort
+        return not (connected(self.home) or frozenset()).isdisjoint(cohort)
+
+    def _put_off(self, name: str) -> None:
+        """When the next attempt at a run is due, should this one come to nothing."""
+        now = time.monotonic()
+        if now > self._due.get(name, 0.0) + _STEADY_SECONDS:
+            self._tries.pop(name, None)  # it went on for a while: not one that dies at once
+        tries = self._tries[name] = self._tries.get(name, 0) + 1
+        self._due[name] = now + min(self.longest_pause, 5.0 * 2.0**tries)
+
+    def _keep(self) -> None:
+        while True:
+            try:
+                self.register()
+                self.look()
+            except RecommonsError as error:
+                _log.info("%s: %s", error.code, error.message)
+            except Exception as error:  # noqa: BLE001 - runs must not lie because a look failed
+                _log.warning("a look at the runs failed: %s", type(error).__name__)
+            if self.stop.wait(self.every_seconds):
+                return

@@ -1,0 +1,1 @@
+"""What the coordinator keeps: its home, its runs, its ledger, its releases."""

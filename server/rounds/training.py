@@ -1,0 +1,398 @@
+"""A plan, carried out: join, a secure sum a round, free post-processing, one release."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from recommons.common.errors import ProtocolAbort, RecommonsError
+from recommons.common.hashing import digest
+from recommons.common.models.interface import ModelRelease, NoisySum
+from recommons.common.models.registry import model_from_settings
+from recommons.common.models.state import arrays_to_bytes
+from recommons.common.privacy.accounting import account, epsilon
+from recommons.common.privacy.events import GaussianSumRelease, events_of_round
+from recommons.common.privacy.mechanism import RoundSpec
+from recommons.common.secagg.context import Context
+from recommons.common.secagg.coordinator import CoordinatorRound
+from recommons.common.secagg.outcome import RoundResult
+from recommons.common.wire import Exchange, Outcome
+from recommons.server.operating.stopping import StopRequest
+from recommons.server.records.folder import CoordinatorFolder
+from recommons.server.records.journal import AttemptJournal, RunJournal
+from recommons.server.rounds.cohort import Cohort, join_cohort
+from recommons.server.rounds.progress import RoundProgress
+from recommons.server.rounds.secure_sum import AttemptRequest, secure_sum
+from recommons.server.rounds.traffic import Traffic
+from recommons.server.transport.line import Line
+
+__all__ = ["Listener", "TrainingResult", "Watch", "noisy_sums", "train"]
+
+Listener = Callable[[RoundProgress], None]
+Sums = Mapping[str, NoisySum]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """What a finished run leaves.
+
+    Attributes:
+        release: The model.
+        events: What was spent, as events, one list an attempt: sums that were opened, and attempts
+            that came to nothing after masked vectors had been asked for.
+        aborts: (round, attempt, code) of attempts that came to nothing.
+        attempts: Attempts made, the successful ones included.
+        dropped: Number of attempts in which a site was not among the survivors, by site.
+        traffic: Bytes and seconds, of every process that carried the run out.
+    """
+
+    release: ModelRelease
+    events: tuple[tuple[GaussianSumRelease, ...], ...]
+    aborts: tuple[tuple[int, int, str], ...]
+    attempts: int
+    dropped: Mapping[str, int]
+    traffic: Traffic
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Watch:
+    """Who follows a run.
+
+    Attributes:
+        listen: Told of every step.
+        keep: Given the result before the run ends at the sites; again when an ended run is taken
+            up again.
+        stop: What the operator asks for between two attempts.
+    """
+
+    listen: Listener = lambda _progress: None
+    keep: Callable[[TrainingResult], None] = lambda _result: None
+    stop: Callable[[], StopRequest | None] = lambda: None
+
+
+def train(
+    line: Line,
+    folder: CoordinatorFolder,
+    watch: Watch,
+    *,
+    deadline_seconds: float = 600.0,
+) -> TrainingResult:
+    """Carry out the folder's plan, or go on with it where an earlier process stopped.
+
+    Args:
+        line: The line to the sites of the cohort.
+        folder: The coordinator's folder with the plan.
+        watch: Who follows it.
+        deadline_seconds: How long each exchange waits for the last site.
+
+    Raises:
+        RecommonsError: ``run/sites``, ``run/refused``, ``run/attempts`` or ``run/stopped``; the
+            ledger holds why.
+    """
+    return _Run(line, folder, watch, deadline_seconds).carry_out()
+
+
+@dataclass
+class _Run:
+    line: Line
+    folder: CoordinatorFolder
+    watch: Watch
+    deadline_seconds: float
+    traffic: Traffic = field(default_factory=Traffic)
+    earlier: Traffic = field(default_factory=Traffic)
+    cohort: Cohort = field(default_factory=lambda: Cohort(nodes={}))
+    done: list[Sums] = field(default_factory=list)
+    events: list[tuple[GaussianSumRelease, ...]] = field(default_factory=list)
+    vectors_asked: bool = False
+    began: float = field(default_factory=time.perf_counter)
+    aborts: list[tuple[int, int, str]] = field(default_factory=list)
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        plan = self.folder.plan
+        self.plan = plan
+        self.specs = plan.specs()
+        self.journal = RunJournal(self.folder)
+        self.model = model_from_settings(
+            plan.model.name, plan.model.settings, self.folder.catalogue
+        )
+        self.dropped = dict.fromkeys(plan.cohort, 0)
+
+    def carry_out(self) -> TrainingResult:
+        self.journal.open_run()
+        self._recall()
+        over = self.journal.ended is not None
+        if over:
+            self._anchor_again()
+        else:
+            self._train()
+        start = time.perf_counter()
+        release = self.model.release(tuple(self.done))
+        self.traffic.clock("release", start)
+        result = TrainingResult(
+            release=release,
+            events=tuple(self.events),
+            aborts=tuple(self.aborts),
+            attempts=len(self._opened()),
+            dropped=self.dropped,
+            traffic=self.earlier.plus(self.traffic),
+        )
+        # Published before the run ends anywhere: a site that is told so finds the release.
+        self.watch.keep(result)
+        if not over:
+            self._finish(release)
+        return result
+
+    def _train(self) -> None:
+        self._join()
+        for number in range(len(self.done), len(self.specs)):
+            start = time.perf_counter()
+            state = arrays_to_bytes(self.model.public_state(tuple(self.done)))
+            self.traffic.clock("release", start)
+            self._round(number, state)
+
+    def _recall(self) -> None:
+        """Take up what an earlier process did: its sums, its aborts, and what it was doing."""
+        self.earlier = Traffic.read(self.folder.folder)
+        journal = self.journal
+        sums = {_place(e.body): e.body for e in journal.entries("sum")}
+        aborts = {_place(e.body): e.body for e in journal.entries("round-aborted")}
+        for entry in journal.entries("round-opened"):
+            number, attempt = place = _place(entry.body)
+            if place in sums:
+                total, survivors = self.folder.load_sum(number, sums[place]["sum"])
+                self._take(number, attempt, total, survivors)
+            elif place in aborts:
+                body = aborts[place]
+                self._count_abort(number, attempt, body["code"], asked=bool(body.get("events")))
+            else:
+                # It may have asked for vectors, so it counts as if it had.
+                self._record_abort(number, attempt, "run/interrupted", asked=True)
+
+    def _join(self) -> None:
+        shown = self.journal.shown
+        try:
+            self.cohort = join_cohort(
+                self.line,
+                self.folder,
+                self.deadline_seconds,
+                shown=shown,
+                # An end has to be told, to whoever is there.
+                required=0 if self._ends_for_good() or self._used_up(len(self.done)) else None,
+            )
+        except RecommonsError as error:
+            # Nothing has begun: the sites that did join keep their reservation, and the run goes
+            # on when the others are there.
+            self.journal.end(Outcome(code=error.code), ())
+            raise
+
+    def _anchor_again(self) -> None:
+        """The run ended before; its last receipt may not have reached the sites.
+
+        Raises:
+            RecommonsError: The run had failed, under its code.
+        """
+        self.cohort = join_cohort(
+            self.line,
+            self.folder,
+            self.deadline_seconds,
+            shown=self.journal.shown,
+            required=0,
+        )
+        self.cohort.anchor(self.line, self.journal, self.deadline_seconds)
+        ended = self.journal.ended
+        if ended is not None and "code" in ended.body:
+            raise RecommonsError(ended.body["code"], "the run has ended and cannot go on")
+
+    def _round(self, number: int, state: bytes) -> None:
+        """Attempt a round until it gives a sum or the plan's attempts are used up."""
+        while True:
+            self._heed_stop()
+            attempt = self._opened().count(number)
+            if self._used_up(number):
+                self._end(Outcome(code="run/attempts"))
+                raise RecommonsError(
+                    "run/attempts",
+                    f"round {number} gave no sum in {attempt} attempts and the plan's "
+                    f"{self.plan.privacy.spare_attempts} spare attempts are used up",
+                )
+            try:
+                self._attempt(number, attempt, state)
+            except ProtocolAbort as abort:
+                self._record_abort(number, attempt, abort.code, asked=self.vectors_asked)
+                self._tell(number, attempt, "sum", message=f"aborted: {abort.code}")
+            else:
+                return
+
+    def _used_up(self, number: int) -> bool:
+        """Whether a round was attempted and the plan has no attempt left for it."""
+        opened = self._opened()
+        repeats = len(opened) - len(set(opened))
+        return number in opened and repeats >= self.plan.privacy.spare_attempts
+
+    def _heed_stop(self) -> None:
+        """Leave where the operator asks for it, between two attempts.
+
+        Raises:
+            RecommonsError: ``run/stopped``.
+        """
+        if self._ends_for_good():
+            self._end(Outcome(code="run/stopped"))
+        if self.watch.stop() is not None:
+            raise RecommonsError("run/stopped", "the operator stopped the run")
+
+    def _ends_for_good(self) -> bool:
+        asked = self.watch.stop()
+        return asked is not None and asked.for_good
+
+    def _record_abort(self, number: int, attempt: int, code: str, *, asked: bool) -> None:
+        events = self._events(number, attempt) if asked else ()
+        context = self._context(number, attempt).hash
+        self.journal.attempt(number, attempt, context).aborted(code, events)
+        self._count_abort(number, attempt, code, asked=asked)
+
+    def _count_abort(self, number: int, attempt: int, code: str, *, asked: bool) -> None:
+        """An attempt that came to nothing is spent once vectors have left their sites."""
+        self.aborts.append((number, attempt, code))
+        if asked:
+            self.events.append(self._events(number, attempt))
+
+    def _events(self, number: int, attempt: int) -> tuple[GaussianSumRelease, ...]:
+        cohort = self.plan.noise_cohort()
+        return events_of_round(self.specs[number], cohort, round_index=number, attempt=attempt)
+
+    def _attempt(self, number: int, attempt: int, state: bytes) -> None:
+        self.vectors_asked = False
+        context = self._context(number, attempt)
+        # Durable before the first message: a context that may have been used is never used again.
+        journal = self.journal.open_attempt(number, attempt, context.hash, state)
+
+        def step(name: Exchange, protocol: CoordinatorRound) -> None:
+            self.vectors_asked |= name == "masked"
+            absent = set(self.plan.cohort) - set(protocol.expected)
+            self._tell(number, attempt, name, dropped=tuple(sorted(absent)))
+
+        result = secure_sum(
+            self.line,
+            AttemptRequest(
+                context=context,
+                parameters=self.plan.parameters(),
+                spec=self.specs[number],
+                public_state=state,
+                roster=self.folder.federation.roster,
+                nodes=self.cohort.nodes,
+                deadline_seconds=self.deadline_seconds,
+            ),
+            journal,
+            self.traffic,
+            step,
+        )
+        self._keep(number, attempt, journal, result)
+
+    def _keep(
+        self, number: int, attempt: int, journal: AttemptJournal, result: RoundResult
+    ) -> None:
+        total = result.values
+        dropped = tuple(site for site in self.plan.cohort if site not in result.survivors)
+        for site in dropped:
+            self.dropped[site] += 1
+        found = self.folder.save_sum(number, total, len(result.survivors))
+        self._take(number, attempt, total, len(result.survivors))
+        journal.summed(found, self.events[-1])
+        self._tell(number, attempt, "release", dropped=dropped)
+
+    def _take(
+        self, number: int, attempt: int, total: npt.NDArray[np.int64], survivors: int
+    ) -> None:
+        spec = self.specs[number]
+        self.done.append(noisy_sums(spec, total, survivors))
+        self.events.append(self._events(number, attempt))
+
+    def _finish(self, release: ModelRelease) -> None:
+        model = digest("recommons/model/1", arrays_to_bytes(release.arrays))
+        self.journal.release(model, self._guarantee())
+        self._end(Outcome())
+
+    def _end(self, outcome: Outcome) -> None:
+        """End the run at the sites and here, and leave the last heads with everyone."""
+        heads = self.cohort.dismiss(self.line, self.journal, outcome, self.deadline_seconds)
+        self.journal.end(outcome, heads)
+        self.cohort.anchor(self.line, self.journal, self.deadline_seconds)
+
+    def _opened(self) -> list[int]:
+        """The round of every attempt that was ever opened in this run."""
+        return [entry.body["round"] for entry in self.journal.entries("round-opened")]
+
+    def _context(self, number: int, attempt: int) -> Context:
+        return Context(
+            federation=self.plan.federation,
+            run=self.folder.run_id,
+            round_index=number,
+            attempt=attempt,
+            cohort=self.plan.cohort,
+            roster_hash=self.folder.federation.roster.hash,
+            plan_hash=self.plan.hash(),
+        )
+
+    def _epsilon(self) -> float | None:
+        """ε of what has been spent so far."""
+        if self.plan.privacy.epsilon is None:
+            return None
+        released = [event for events in self.events for event in events]
+        return epsilon(released, self.plan.privacy.delta) if released else 0.0
+
+    def _guarantee(self) -> dict[str, object]:
+        """What the release costs by the headline accountant; null where nothing is noised."""
+        delta = self.plan.privacy.delta
+        if self.plan.privacy.epsilon is None:
+            return {"epsilon": None, "delta": delta, "accountant": "none"}
+        found = account([event for events in self.events for event in events], delta)
+        return {"epsilon": found.epsilon, "delta": delta, "accountant": found.accountant}
+
+    def _tell(
+        self,
+        number: int,
+        attempt: int,
+        step: str,
+        dropped: tuple[str, ...] = (),
+        message: str = "",
+    ) -> None:
+        # The total, for whoever takes the run up, and for the report.
+        self.earlier.plus(self.traffic).write(self.folder.folder)
+        self.watch.listen(
+            RoundProgress(
+                round=number + 1,
+                rounds=len(self.specs),
+                attempt=attempt + 1,
+                step=step,
+                sites_in=len(self.plan.cohort) - len(dropped),
+                sites_total=len(self.plan.cohort),
+                dropped=dropped,
+                bytes_up=self.traffic.bytes_up.total(),
+                bytes_down=self.traffic.bytes_down.total(),
+                epsilon_spent=self._epsilon(),
+                epsilon_target=self.plan.privacy.epsilon,
+                by_site=self.traffic.by_site(),
+                elapsed=time.perf_counter() - self.began,
+                refusals=tuple(self.traffic.refusals),
+                message=message,
+            )
+        )
+
+
+def _place(body: Mapping[str, Any]) -> tuple[int, int]:
+    return body["round"], body["attempt"]
+
+
+def noisy_sums(spec: RoundSpec, total: npt.NDArray[np.int64], survivors: int) -> Sums:
+    """The blocks of a sum in the model's own units, with the noise that is in them."""
+    return {
+        block.name: NoisySum(
+            values=np.multiply(total[place], block.grid, dtype=np.float64),
+            stddev=block.noise_stddev * block.grid * float(np.sqrt(survivors)),
+        )
+        for block, place in spec.slices()
+    }

@@ -1,0 +1,1 @@
+"""How messages travel between the coordinator's app and the sites' agents."""
