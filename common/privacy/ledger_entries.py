@@ -185,12 +185,14 @@ _COORDINATOR_KINDS: dict[str, Kind] = {
     "round-opened": Kind(
         writer="coordinator",
         says="An attempt begins; its context is used from here on.",
-        required={**ATTEMPT, "public_state": HASH},
+        required=ATTEMPT,
+        optional={"public_state": HASH},
     ),
     "advertisements": Kind(
         writer="coordinator",
-        says="The keys of these sites (U1) were sent to all of them.",
+        says="The keys of these sites (U1) and the public state were sent to all of them.",
         required={**ATTEMPT, "advertisements": HASH, "sites": SITES},
+        optional={"public_state": HASH},
     ),
     "heads": Kind(
         writer="coordinator",

@@ -90,12 +90,10 @@ class RunJournal:
         body = {"run": self.run, "plan": plan.hash().hex(), "document": document}
         self._ledger.append("plan", body)
 
-    def open_attempt(
-        self, number: int, attempt: int, context: bytes, state: bytes
-    ) -> "AttemptJournal":
+    def open_attempt(self, number: int, attempt: int, context: bytes) -> "AttemptJournal":
         """Begin an attempt: durable before its first message."""
         journal = self.attempt(number, attempt, context)
-        journal.write("round-opened", public_state=digest("recommons/state/1", state).hex())
+        journal.write("round-opened")
         return journal
 
     def attempt(self, number: int, attempt: int, context: bytes) -> "AttemptJournal":
@@ -222,10 +220,14 @@ class AttemptJournal:
             return error.code
         return None
 
-    def advertised(self, keys: bytes, sites: Sequence[str]) -> None:
-        """The keys (bytes of step 2) of these sites go out."""
-        hashed = digest("recommons/advertisements/1", keys).hex()
-        self.write("advertisements", advertisements=hashed, sites=list(sites))
+    def advertised(self, keys: bytes, sites: Sequence[str], state: bytes) -> None:
+        """The keys (bytes of step 2) of these sites go out, and with them the public state."""
+        self.write(
+            "advertisements",
+            advertisements=digest("recommons/advertisements/1", keys).hex(),
+            public_state=digest("recommons/state/1", state).hex(),
+            sites=list(sites),
+        )
 
     def countersign(self, survivors: Sequence[str]) -> bytes:
         """The receipt with the survivors' heads."""

@@ -35,7 +35,7 @@ class AttemptRequest:
         context: What it is bound to.
         parameters: N, c and M.
         spec: The round's mechanism.
-        public_state: What sites need to compute their part.
+        public_state: Waits for what sites need to compute their part.
         roster: The roster.
         nodes: Flower's node id by site.
         deadline_seconds: How long each exchange waits for the last site.
@@ -44,7 +44,7 @@ class AttemptRequest:
     context: Context
     parameters: RoundParameters
     spec: RoundSpec
-    public_state: bytes
+    public_state: Callable[[], bytes]
     roster: Roster
     nodes: Mapping[str, int]
     deadline_seconds: float
@@ -82,8 +82,11 @@ def secure_sum(
     )
     drive = _Drive(line, request, journal, traffic, protocol, listen)
     drive.ask("advertise", {site: journal.shown_to(site) for site in protocol.expected})
-    advertised = protocol.close_advertise(request.public_state)
-    journal.advertised(protocol.message_for(advertised[0]), advertised)
+    start = time.perf_counter()
+    state = request.public_state()
+    traffic.clock("release", start)
+    advertised = protocol.close_advertise(state)
+    journal.advertised(protocol.message_for(advertised[0]), advertised, state)
     drive.ask("shares")
     protocol.close_shares()
     drive.ask("masked")

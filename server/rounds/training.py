@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -149,10 +150,13 @@ class _Run:
     def _train(self) -> None:
         self._join()
         for number in range(len(self.done), len(self.specs)):
-            start = time.perf_counter()
-            state = arrays_to_bytes(self.model.public_state(tuple(self.done)))
-            self.traffic.clock("release", start)
-            self._round(number, state)
+            with ThreadPoolExecutor(1, "state") as aside:
+                # Sites draw and send their keys meanwhile: those are bound to the plan alone.
+                state = aside.submit(self._state)
+                self._round(number, state.result)
+
+    def _state(self) -> bytes:
+        return arrays_to_bytes(self.model.public_state(tuple(self.done)))
 
     def _recall(self) -> None:
         """Take up what an earlier process did: its sums, its aborts, and what it was doing."""
@@ -207,7 +211,7 @@ class _Run:
         if ended is not None and "code" in ended.body:
             raise RecommonsError(ended.body["code"], "the run has ended and cannot go on")
 
-    def _round(self, number: int, state: bytes) -> None:
+    def _round(self, number: int, state: Callable[[], bytes]) -> None:
         """Attempt a round until it gives a sum or the plan's attempts are used up."""
         while True:
             self._heed_stop()
@@ -264,11 +268,11 @@ class _Run:
         cohort = self.plan.noise_cohort()
         return events_of_round(self.specs[number], cohort, round_index=number, attempt=attempt)
 
-    def _attempt(self, number: int, attempt: int, state: bytes) -> None:
+    def _attempt(self, number: int, attempt: int, state: Callable[[], bytes]) -> None:
         self.vectors_asked = False
         context = self._context(number, attempt)
         # Durable before the first message: a context that may have been used is never used again.
-        journal = self.journal.open_attempt(number, attempt, context.hash, state)
+        journal = self.journal.open_attempt(number, attempt, context.hash)
 
         def step(name: Exchange, protocol: CoordinatorRound) -> None:
             self.vectors_asked |= name == "masked"
