@@ -37,6 +37,9 @@ __all__ = ["Answering"]
 
 _ALLOWED = frozenset(f"train.{exchange}" for exchange in EXCHANGES)
 _LAST = "train.anchor"
+_DRAWN = "train.masked"
+"""Where users may have been drawn: how long it takes tells how many, which nobody may know."""
+
 _MOST_RUNS = 64
 _log = logging.getLogger(__name__)
 
@@ -86,7 +89,7 @@ class Answering:
             bytes_out=sent,
             reply=reply.metadata.message_id,
             seconds_fetching=round(fetched - start, 4),
-            seconds_computing=round(computed - fetched, 4),
+            seconds_computing=None if kind == _DRAWN else round(computed - fetched, 4),
             seconds_sending=round(time.perf_counter() - computed, 4),
         )
         if metadata.message_type == _LAST:

@@ -86,7 +86,9 @@ class SiteMetrics(logging.Handler):
         how = "failed" if outcome == "answered" and fields["failed"] else outcome
         self._messages.labels(kind=kind, outcome=how).inc()
         for part in _PARTS:
-            self._seconds.labels(kind=kind, part=part).observe(fields[f"seconds_{part}"])
+            seconds = fields[f"seconds_{part}"]
+            if seconds is not None:  # the agent keeps to itself what would tell how many users
+                self._seconds.labels(kind=kind, part=part).observe(seconds)
         self._bytes.labels(direction="in").inc(fields["bytes_in"])
         self._bytes.labels(direction="out").inc(fields["bytes_out"])
         self._last.set(time.time())

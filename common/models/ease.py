@@ -18,8 +18,15 @@ from pydantic import with_config
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput
-from recommons.common.models.content import feature_blocks, feature_table, principal_features
+from recommons.common.models.content import (
+    FeatureBlock,
+    feature_blocks,
+    feature_table,
+    principal_features,
+)
 from recommons.common.models.empirical_bayes import denoise
+from recommons.common.models.fusion import learned_weights
+from recommons.common.models.gram import item_spread
 from recommons.common.models.interface import (
     Arrays,
     BlockRequest,
@@ -170,21 +177,33 @@ class EaseModel:
         gram = unpack(packed, order)
         counts = np.diagonal(gram).copy()
         arrays: dict[str, npt.NDArray[Any]] = {"counts": counts}
-        settings = {"features": self._table.shape[1], "ridge": self.options.ridge}
+        settings: dict[str, Any] = {
+            "ridge": self.options.ridge,
+            "normalised": not self.options.exact,
+        }
+        weights = None
         if self.options.exact:
             arrays["gram"] = packed
         else:
-            arrays["factors"] = self._factors(gram, block.stddev)
-            settings["users"] = max(float(counts.sum()), 1.0)
-            settings["kernel_weight"] = self.options.kernel_weight
+            users = max(float(counts.sum()), 1.0)
+            arrays["factors"], raw = self._factors(gram, block.stddev)
+            weights = learned_weights(self._blocks, raw, item_spread(counts, users))
+            settings |= {
+                "users": users,
+                "kernel_weight": self.options.kernel_weight,
+                "feature_weights": {name: float(value) for name, value in weights.items()},
+            }
+        table = feature_table(self._blocks, order, weights)
         return ModelRelease(
             model=self.name,
-            arrays=arrays | FeatureKernel(table=self._table).to_arrays(),
-            settings=settings | {"normalised": not self.options.exact},
+            arrays=arrays | FeatureKernel(table=table).to_arrays(),
+            settings=settings | {"features": table.shape[1]},
         )
 
-    def _factors(self, gram: npt.NDArray[np.float64], stddev: float) -> npt.NDArray[np.float32]:
-        """The leading eigenvectors U of a noisy Gram matrix G, denoised.
+    def _factors(
+        self, gram: npt.NDArray[np.float64], stddev: float
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+        """The leading eigenvectors U of a noisy Gram matrix G, denoised and as they are.
 
         G U is U's items seen through noise of one standard deviation, as the sums of `als` are, and
         is denoised like them. Noise raises an eigenvalue θ to θ + σ²m/θ (Benaych-Georges and
@@ -195,14 +214,21 @@ class EaseModel:
         values, vectors = leading_eigenvectors(gram, rank)
         counts = np.sqrt(np.maximum(np.diagonal(gram), 1.0))
         features = principal_features(self._table, FEATURE_RANK)
-        sums = denoise(gram @ vectors, counts, sigma, [features])
+        raw = gram @ vectors
+        sums = denoise(raw, counts, sigma, [features])
         raised = np.maximum(values**2 - 4 * len(gram) * sigma**2, 0.0)
         undone = np.maximum((values + np.sqrt(raised)) / 2, LEAST_EIGENVALUE)
-        return np.asarray(sums / np.sqrt(undone), np.float32)
+        root = np.sqrt(undone)
+        return np.asarray(sums / root, np.float32), raw / root
 
     @cached_property
     def _table(self) -> sp.csr_array:
-        return feature_table(feature_blocks(self.catalogue), len(self.catalogue))
+        """With the default weights: before any sum says which features matter."""
+        return feature_table(self._blocks, len(self.catalogue))
+
+    @cached_property
+    def _blocks(self) -> tuple[FeatureBlock, ...]:
+        return feature_blocks(self.catalogue)
 
 
 def _upper_rows(users: Interactions, diagonal: Integers, above: Integers) -> Iterator[Integers]:

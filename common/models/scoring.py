@@ -98,7 +98,7 @@ class NewItemScorer:
         """Weights whose columns add up to 1, shape ``(known, new)``: m²/4 numbers at most."""
         likeness = np.maximum(self.kernel.between(~self.new, self.new), 0)
         total = likeness.sum(axis=0)
-        return likeness / np.where(total > 0, total, 1)
+        return np.asarray(likeness / np.where(total > 0, total, 1), np.float32)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

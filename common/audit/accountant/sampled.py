@@ -105,7 +105,9 @@ def compose(full: float, sampled: Sampled) -> Composition:
         parts.append(_Part(rate=1.0, mu=sqrt(full), count=1))
     if not parts:
         return Composition(step=1.0, ways=(np.zeros(2), np.zeros(2)), beyond=(0.0, 0.0))
-    step = min(part.deviation for part in parts) / _STEPS_IN_DEVIATION
+    spread = sqrt(sum(part.count * part.deviation**2 for part in parts))
+    narrowest = min(part.deviation for part in parts) / _STEPS_IN_DEVIATION
+    step = max(narrowest, 4 * spread / _LARGEST_GRID)  # with less no grid would hold the whole
     while True:
         ways = [[part.distribution(step, added=added) for part in parts] for added in (False, True)]
         reach = max(_reach(way, parts, step) for way in ways)
@@ -146,6 +148,8 @@ class _Part:
     @cached_property
     def deviation(self) -> float:
         """Standard deviation of one attempt's loss, by quadrature; only the grid depends on it."""
+        if self.rate == 1.0:
+            return self.mu  # the loss is N(±μ²/2, μ²)
         x = np.linspace(-10, 10, 4001)
         weights = np.exp(-x * x / 2)
         weights /= weights.sum()

@@ -20,6 +20,7 @@ from recommons.client.agent.link import FleetLink, LinkError
 from recommons.client.agent.logs import JsonLines
 from recommons.client.agent.pace import Backoff, Pace
 from recommons.client.commands import site as site_commands
+from recommons.client.operating.metrics import SiteMetrics
 from recommons.common.bundle import BUNDLE_FILES, BUNDLE_HASH
 from recommons.common.errors import InvalidInput
 from recommons.server.certificates.authority import Authority
@@ -143,6 +144,33 @@ def test_of_a_fault_only_its_type_leaves_the_site(
     ours = [r for r in caplog.records if r.name.startswith("recommons.client.agent")]
     assert ours
     assert not any(USER in JsonLines().format(record) for record in ours)
+
+
+def test_how_long_a_sites_users_took_is_neither_logged_nor_a_metric(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, _ = echo()
+    with caplog.at_level(logging.INFO), running(stage, app):
+        for kind in ("train.join", "train.masked"):
+            stage.coordinator.send(kind, ConfigRecord({"body": b"x"}))
+            stage.coordinator.reply()
+    metrics = SiteMetrics(stage.folder)
+    answered = {}
+    for record in caplog.records:
+        metrics.emit(record)
+        line = json.loads(JsonLines().format(record))
+        if line["event"] == "answered":
+            answered[line["kind"]] = line
+    assert "seconds_computing" in answered["train.join"]
+    assert "seconds_computing" not in answered["train.masked"]
+    assert "seconds_fetching" in answered["train.masked"]
+    name = "recommons_site_message_seconds_count"
+    for kind, part, count in (
+        ("train.join", "computing", 1),
+        ("train.masked", "sending", 1),
+        ("train.masked", "computing", None),
+    ):
+        assert metrics.registry.get_sample_value(name, {"kind": kind, "part": part}) == count
 
 
 def test_an_object_other_than_announced_is_dropped(stage: Stage) -> None:

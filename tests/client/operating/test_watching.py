@@ -54,7 +54,7 @@ def test_events_of_the_agent_are_counted_and_the_folder_is_read(seat: Seat) -> N
         "bytes_in": 10,
         "bytes_out": 2000,
         "seconds_fetching": 0.02,
-        "seconds_computing": 2.0,
+        "seconds_computing": None,
         "seconds_sending": 0.1,
     }
     with watched(seat.found.sites[OWN], ("127.0.0.1", 0)) as (_, port):
@@ -65,7 +65,8 @@ def test_events_of_the_agent_are_counted_and_the_folder_is_read(seat: Seat) -> N
         event(log, "connected", node="1")
         assert get(port, "/readyz")[0] == 200
         event(log, "answered", **answered)
-        event(log, "refused", **answered | {"code": "agent/bundle", "kind": "other"})
+        other = {"code": "agent/bundle", "kind": "other", "seconds_computing": 2.0}
+        event(log, "refused", **answered | other)
         event(log, "line lost", code="agent/tls", reason="x", pause=1.0)
         found = values(get(port, "/metrics")[1])
         with seat.open() as site:
@@ -75,6 +76,10 @@ def test_events_of_the_agent_are_counted_and_the_folder_is_read(seat: Seat) -> N
     name = "recommons_site_messages_total"
     assert found[f'{name}{{kind="train.masked",outcome="answered"}}'] == 1
     assert found[f'{name}{{kind="other",outcome="refused"}}'] == 1
+    seconds = "recommons_site_message_seconds_sum"
+    assert found[f'{seconds}{{kind="other",part="computing"}}'] == 2
+    assert found[f'{seconds}{{kind="train.masked",part="sending"}}'] == 0.1
+    assert f'{seconds}{{kind="train.masked",part="computing"}}' not in found
     assert found['recommons_site_bytes_total{direction="out"}'] == 4000
     assert found['recommons_site_link_failures_total{code="agent/tls"}'] == 1
     assert found["recommons_site_connected"] == 0

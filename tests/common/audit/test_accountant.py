@@ -231,7 +231,7 @@ def test_full_participation_agrees_with_the_planning_accountant_and_is_never_abo
     rate=st.floats(1e-3, 0.9),
     mu=st.floats(0.05, 1.5),
     attempts=st.integers(1, 400),
-    full=st.sampled_from([0.0, 0.3]),
+    full=st.sampled_from([0.0, 0.3, 4.0]),  # the last as in the reading of a site's own share
     delta=st.sampled_from([1e-5, 1e-7]),
 )
 def test_sampled_composition_agrees_with_the_planning_accountant_within_a_thousandth(
@@ -243,6 +243,13 @@ def test_sampled_composition_agrees_with_the_planning_accountant_within_a_thousa
     ours = compose(full**2, (((rate, mu * mu), attempts),)).epsilon(delta)
     assume(math.isfinite(theirs) and theirs > 1e-2)
     assert ours == pytest.approx(theirs, rel=1e-3)
+
+
+def test_a_large_release_beside_sampled_ones_costs_what_it_costs_alone() -> None:
+    """What the reading of a site's own share meets: no steps of the grid are lost to overflow."""
+    for mu in (3.0, 4.5, 9.0):
+        ours = compose(mu**2, (((0.2, 1e-2), 4),)).epsilon(1e-6)
+        assert ours == pytest.approx(gaussian_epsilon(1e-6, mu**2), rel=1e-3)
 
 
 def test_sampled_events_agree_with_the_planning_accountant() -> None:

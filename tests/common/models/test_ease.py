@@ -9,7 +9,7 @@ from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput
 from recommons.common.models import ease
-from recommons.common.models.content import feature_blocks, feature_table
+from recommons.common.models.content import WEIGHTS, feature_blocks, feature_table
 from recommons.common.models.ease import EaseModel, EaseSettings
 from recommons.common.models.interface import ModelRelease, NoisySum, PublicFigures
 from recommons.common.models.scoring import EaseScorer, GlobalModel
@@ -149,6 +149,20 @@ def test_denoising_brings_the_gram_matrix_closer(
     off = ~np.eye(len(truth), dtype=bool)
     noise = np.sqrt(off.sum()) * 2.0 / np.sqrt(2)
     assert np.linalg.norm((factors @ factors.T - truth)[off]) < 0.8 * noise
+
+
+def test_with_privacy_the_features_have_weights_that_were_learned_from_the_sum(
+    catalogue: Catalogue, users: Interactions, mechanisms: Mechanisms
+) -> None:
+    release = released(build(catalogue, 8.0), [users], mechanisms, stddev=0.5)
+    weights, blocks = release.settings["feature_weights"], feature_blocks(catalogue)
+    assert list(weights) == [block.name for block in blocks]
+    by_kind = [WEIGHTS[block.view] for block in blocks]
+    factors = np.array(list(weights.values())) / by_kind
+    assert factors.max() > factors.min()
+    table = feature_table(blocks, len(catalogue), weights)
+    kernel = GlobalModel(release=release).kernel.table
+    np.testing.assert_allclose(kernel.toarray(), table.toarray(), rtol=1e-6)
 
 
 def test_too_large_a_catalogue_is_refused_and_the_limit_can_be_set(catalogue: Catalogue) -> None:

@@ -1,18 +1,17 @@
-"""A small catalogue, users with tastes, and every kind of two-tower model."""
+"""A small catalogue, users with tastes, and every kind of neural model."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
 
 from recommons.common.data.catalogue import Catalogue, FeatureColumn
 from recommons.common.data.interactions import Interactions
 from recommons.common.models.als import AlsSettings
 from recommons.common.models.interface import Arrays, NoisySum
-from recommons.common.models.neural.clipping import Batch, Clipping, clipped_sum, user_norms
+from recommons.common.models.neural.sequence import SequenceModel, SequenceSettings
 from recommons.common.models.neural.two_tower import TwoTowerModel, TwoTowerSettings
 from recommons.common.privacy.mechanism import BlockMechanism
 
@@ -44,6 +43,26 @@ VARIANTS: Mapping[str, Mapping[str, object]] = {
     },
 }
 
+SEQUENCE_VARIANTS: Mapping[str, Mapping[str, object]] = {
+    "full": {},
+    "full, als": {"warm": "als", "als": AlsSettings(dim=4, round_shares=(1.0,))},
+    "full, no features": {"features": 0},
+    "full, fusion only": {"trained": "fusion"},
+    "sampled": {"loss": "sampled-softmax", "negatives": 12},
+    "sampled, deep": {
+        "loss": "sampled-softmax",
+        "negatives": 12,
+        "fusion": "deep",
+        "fusion_hidden": 5,
+    },
+}
+
+NEURAL: Mapping[str, Mapping[str, Mapping[str, object]]] = {
+    "two-tower": VARIANTS,
+    "sequence": SEQUENCE_VARIANTS,
+}
+"""Every model that clips users' gradients, by name."""
+
 
 def make_catalogue() -> Catalogue:
     kinds = tuple((f"kind {k % KINDS}", f"make {k % 7}") for k in range(ITEMS))
@@ -68,6 +87,16 @@ def make_users(seed: int = 0, users: int = USERS) -> Interactions:
     )
 
 
+def make_sequences(seed: int = 0, users: int = USERS) -> Interactions:
+    """The same with times, some of them equal, and four types of events."""
+    plain, draws = make_users(seed, users), np.random.default_rng(seed)
+    return replace(
+        plain,
+        times=draws.integers(0, 40, len(plain.indices)) * 1000,
+        kinds=draws.integers(0, 4, len(plain.indices)).astype(np.int16),
+    )
+
+
 SMALL: Mapping[str, object] = {
     "dim": 6,
     "features": 5,
@@ -85,6 +114,19 @@ SMALL: Mapping[str, object] = {
 def make_model(name: str, **changes: object) -> TwoTowerModel:
     options = TwoTowerSettings(**{**SMALL, **VARIANTS[name], **changes})  # type: ignore[arg-type]
     return TwoTowerModel(catalogue=make_catalogue(), options=options)
+
+
+def make_sequence_model(name: str, **changes: object) -> SequenceModel:
+    few = {"most_items": 7, "most_targets": 7}
+    options = SequenceSettings(**{**SMALL, **few, **SEQUENCE_VARIANTS[name], **changes})  # type: ignore[arg-type]
+    return SequenceModel(catalogue=make_catalogue(), options=options)
+
+
+MAKERS: Mapping[str, Callable[..., TwoTowerModel]] = {
+    "two-tower": make_model,
+    "sequence": make_sequence_model,
+}
+"""What makes a variant of each."""
 
 
 @dataclass
@@ -125,31 +167,6 @@ class Course:
             }
             self.done = (*self.done, noisy)
         return self
-
-
-def check_against_users_one_at_a_time(
-    towers: torch.nn.Module, batch: Batch, clipping: Clipping, *, closeness: float
-) -> None:
-    """Every user's norm and the clipped sum, against one backward pass for each user."""
-    names, parameters = zip(
-        *((n, p) for n, p in towers.named_parameters() if p.requires_grad), strict=True
-    )
-    norms = user_norms(towers, batch, clipping=clipping)
-    together = torch.stack([norms[name] for name in names]).norm(dim=0)
-    clip = float(together.median())
-    expected = {name: torch.zeros_like(p) for name, p in zip(names, parameters, strict=True)}
-    for user in range(len(batch[0])):
-        loss = towers(*(tensor[user : user + 1] for tensor in batch)).sum()
-        gradients = dict(zip(names, torch.autograd.grad(loss, parameters), strict=True))
-        whole = torch.cat([g.flatten() for g in gradients.values()]).norm()
-        torch.testing.assert_close(together[user], whole, rtol=closeness, atol=closeness * 1e-3)
-        for name, gradient in gradients.items():
-            expected[name] += gradient * min(1.0, clip / (float(whole) + 1e-6))
-    found = clipped_sum(towers, [batch], clip=clip, clipping=clipping)
-    for name in names:
-        torch.testing.assert_close(
-            found[name], expected[name].detach(), rtol=10 * closeness, atol=closeness * 1e-2
-        )
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The sequence model: soundness, users' integers, what it reads, and that it learns an order."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +9,9 @@ import torch
 
 from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput, PrivacyError
-from recommons.common.models.als import AlsSettings
 from recommons.common.models.interface import PublicFigures
 from recommons.common.models.neural.batches import Negatives
-from recommons.common.models.neural.clipping import Batch, Clipping
+from recommons.common.models.neural.clipping import Batch
 from recommons.common.models.neural.events import gap_steps, last_events
 from recommons.common.models.neural.sequence import SequenceModel, SequenceSettings
 from recommons.common.models.neural.sequence_scoring import SequenceScorer
@@ -22,53 +20,23 @@ from recommons.common.models.neural.user_sums import aligned, user_gradient, use
 from recommons.common.privacy.mechanism import BlockMechanism
 from tests.common.models.neural.conftest import (
     ITEMS,
-    SMALL,
+    SEQUENCE_VARIANTS,
     USERS,
     Course,
-    check_against_users_one_at_a_time,
     make_catalogue,
-    make_users,
+    make_sequence_model,
+    make_sequences,
 )
-
-VARIANTS: Mapping[str, Mapping[str, object]] = {
-    "full": {},
-    "full, als": {"warm": "als", "als": AlsSettings(dim=4, round_shares=(1.0,))},
-    "full, no features": {"features": 0},
-    "full, fusion only": {"trained": "fusion"},
-    "sampled": {"loss": "sampled-softmax", "negatives": 12},
-    "sampled, deep": {
-        "loss": "sampled-softmax",
-        "negatives": 12,
-        "fusion": "deep",
-        "fusion_hidden": 5,
-    },
-}
-
-
-def make_sequences(seed: int = 0, users: int = USERS) -> Interactions:
-    """Times with ties, and four types of events."""
-    plain, draws = make_users(seed, users), np.random.default_rng(seed)
-    return replace(
-        plain,
-        times=draws.integers(0, 40, len(plain.indices)) * 1000,
-        kinds=draws.integers(0, 4, len(plain.indices)).astype(np.int16),
-    )
-
-
-def make_model(name: str, **changes: object) -> SequenceModel:
-    few = {"most_items": 7, "most_targets": 7}
-    options = SequenceSettings(**{**SMALL, **few, **VARIANTS[name], **changes})  # type: ignore[arg-type]
-    return SequenceModel(catalogue=make_catalogue(), options=options)
 
 
 def noisy(course: Course) -> tuple[BlockMechanism, ...]:
     return tuple(replace(block, noise_stddev=8.0) for block in course.blocks(2**16))
 
 
-@pytest.fixture(params=VARIANTS)
+@pytest.fixture(params=SEQUENCE_VARIANTS)
 def course(request: pytest.FixtureRequest) -> Course:
     """A model two steps into its training."""
-    model = make_model(request.param)
+    model = make_sequence_model(request.param)
     return Course(model, make_sequences()).advance(len(model.rounds()) - 2)
 
 
@@ -87,15 +55,6 @@ def test_every_shipped_module_is_sound_under_ghost_clipping_and_hooks(course: Co
     probe = tuple(tensor[-4:] for tensor in batch)
     check_sound(module(course), probe, clipping="ghost")
     check_sound(module(course), probe, clipping="hooks")
-
-
-@pytest.mark.parametrize("clipping", ["ghost", "hooks"])
-def test_norms_and_clipped_sums_are_those_of_users_one_at_a_time(
-    course: Course, clipping: Clipping
-) -> None:
-    towers = module(course)
-    (batch,) = batches(course, course.users)
-    check_against_users_one_at_a_time(towers, batch, clipping, closeness=1e-7)
 
 
 def test_a_users_integers_are_the_same_in_any_company(course: Course) -> None:
@@ -123,7 +82,7 @@ def test_a_users_integers_are_the_same_in_any_company(course: Course) -> None:
 
 def test_padding_and_company_would_move_the_floats_of_a_batch() -> None:
     """Why users are computed alone: the last bits of a batch's floats are its own."""
-    course = Course(make_model("full", dim=33), make_sequences(users=400)).advance(2)
+    course = Course(make_sequence_model("full", dim=33), make_sequences(users=400)).advance(2)
     towers = aligned(module(course))
     (batch,) = batches(course, course.users)
     with torch.no_grad():
@@ -264,8 +223,8 @@ def test_gaps_are_steps_of_powers_of_four(between: int, step: int) -> None:
 
 
 def test_settings_survive_json_and_refuse_what_a_sequence_has_not() -> None:
-    for name in VARIANTS:
-        model = make_model(name)
+    for name in SEQUENCE_VARIANTS:
+        model = make_sequence_model(name)
         settings = json.loads(json.dumps(model.settings()))
         again = SequenceModel.from_settings(settings, make_catalogue())
         assert again.options == model.options
@@ -284,7 +243,7 @@ def test_defaults_follow_public_figures_and_what_is_given(epsilon: float) -> Non
 
 
 def test_a_state_beyond_its_bounds_is_refused_before_any_user_is_read() -> None:
-    course = Course(make_model("full"), make_sequences()).advance(2)
+    course = Course(make_sequence_model("full"), make_sequences()).advance(2)
     nobody = course.users.take(np.array([], np.int64))
     good = dict(course.state())
     for parameter in course.model._shapes:
@@ -327,7 +286,7 @@ def test_training_learns_what_comes_next(name: str) -> None:
     settings = {"steps": 60, "rate": 1.0, "users": 300, "clip": 1.0, "dim": 16, "features": 5}
     if name == "full, no features":
         settings["features"] = 0
-    model = make_model(name, **settings, learning_rate=0.1)
+    model = make_sequence_model(name, **settings, learning_rate=0.1)
     course = Course(model, chains(300, seed=1))
     others = chains(80, seed=2)
     last = np.asarray(others.times) == 5

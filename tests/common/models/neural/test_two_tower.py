@@ -9,7 +9,6 @@ import torch
 from recommons.common.data.interactions import Interactions
 from recommons.common.errors import InvalidInput, PrivacyError
 from recommons.common.models.interface import NoisySum, PublicFigures
-from recommons.common.models.neural.clipping import Clipping
 from recommons.common.models.neural.soundness import check_sound
 from recommons.common.models.neural.tower_scoring import TowerScorer
 from recommons.common.models.neural.two_tower import TwoTowerModel, TwoTowerSettings
@@ -19,7 +18,6 @@ from tests.common.models.neural.conftest import (
     USERS,
     VARIANTS,
     Course,
-    check_against_users_one_at_a_time,
     make_catalogue,
     make_model,
     make_users,
@@ -45,15 +43,6 @@ def test_every_shipped_module_is_sound_and_ghost_clippable(
     probe = tuple(tensor[-4:] for tensor in batch)
     check_sound(module(course), probe, ghost_only=not course.model._candidates)
     check_sound(module(course), probe, clipping="hooks")
-
-
-@pytest.mark.parametrize("clipping", ["ghost", "hooks"])
-def test_norms_and_clipped_sums_are_those_of_users_one_at_a_time(
-    course: Course, users: Interactions, clipping: Clipping
-) -> None:
-    towers = module(course)
-    (batch,) = batches(course, users)
-    check_against_users_one_at_a_time(towers, batch, clipping, closeness=1e-9)
 
 
 def test_settings_describe_the_model_and_survive_json() -> None:
