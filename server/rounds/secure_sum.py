@@ -24,7 +24,7 @@ __all__ = ["AttemptRequest", "secure_sum"]
 
 _log = logging.getLogger(__name__)
 
-StepListener = Callable[[Exchange, CoordinatorRound], None]
+StepListener = Callable[[str, CoordinatorRound], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ def secure_sum(
         request: The attempt.
         journal: What must be durable before a message goes out is written here.
         traffic: Bytes and seconds are added here.
-        listen: Told before each exchange.
+        listen: Told before each exchange, and as ``keys`` when only the public state is waited for.
 
     Returns:
         The opened sum with its certificate.
@@ -82,6 +82,7 @@ def secure_sum(
     )
     drive = _Drive(line, request, journal, traffic, protocol, listen)
     drive.ask("advertise", {site: journal.shown_to(site) for site in protocol.expected})
+    listen("keys", protocol)
     start = time.perf_counter()
     state = request.public_state()
     traffic.clock("release", start)

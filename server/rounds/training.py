@@ -20,7 +20,7 @@ from recommons.common.privacy.mechanism import RoundSpec
 from recommons.common.secagg.context import Context
 from recommons.common.secagg.coordinator import CoordinatorRound
 from recommons.common.secagg.outcome import RoundResult
-from recommons.common.wire import Exchange, Outcome
+from recommons.common.wire import Outcome
 from recommons.server.operating.stopping import StopRequest
 from recommons.server.records.folder import CoordinatorFolder
 from recommons.server.records.journal import AttemptJournal, RunJournal
@@ -274,7 +274,7 @@ class _Run:
         # Durable before the first message: a context that may have been used is never used again.
         journal = self.journal.open_attempt(number, attempt, context.hash)
 
-        def step(name: Exchange, protocol: CoordinatorRound) -> None:
+        def step(name: str, protocol: CoordinatorRound) -> None:
             self.vectors_asked |= name == "masked"
             absent = set(self.plan.cohort) - set(protocol.expected)
             self._tell(number, attempt, name, dropped=tuple(sorted(absent)))

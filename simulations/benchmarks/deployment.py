@@ -73,8 +73,11 @@ class SideFigures:
 
     Attributes:
         side: ``recommons`` or ``stock``.
-        rounds: Seconds of every whole secure round, from the first message to the opened sum.
+        rounds: Seconds of every whole secure round, from its first message to the opened sum but
+            for those of `model`.
         steps: Median seconds by step.
+        model: Median seconds in which all waited for the coordinator to make the round's public
+            state, beyond what the first exchange hides: the model's, not the round's.
         bytes_up: Of one site's largest round, masked vector included.
         bytes_down: Likewise.
     """
@@ -82,6 +85,7 @@ class SideFigures:
     side: str
     rounds: tuple[float, ...]
     steps: dict[str, float]
+    model: float
     bytes_up: int
     bytes_down: int
 
@@ -197,7 +201,7 @@ def _figures(side: str, events: Iterable[dict[str, Any]]) -> SideFigures:
         if event["attempt"] > 1:
             raise RecommonsError("bench/run", f"round {event['round']} was not done at once")
         begun.setdefault(event["round"], {})[event["step"]] = event
-    ends = (*STEPS[1:], "release")
+    ends = ("keys", *STEPS[2:], "release")
     measured = [steps for number, steps in sorted(begun.items()) if number > 1]
     if not measured or any("release" not in steps for steps in measured):
         raise RecommonsError("bench/run", "a round was not finished")
@@ -205,10 +209,15 @@ def _figures(side: str, events: Iterable[dict[str, Any]]) -> SideFigures:
         step: statistics.median(s[end]["elapsed"] - s[step]["elapsed"] for s in measured)
         for step, end in zip(STEPS, ends, strict=True)
     }
+    waits = [s["shares"]["elapsed"] - s["keys"]["elapsed"] for s in measured]
     return SideFigures(
         side=side,
-        rounds=tuple(s["release"]["elapsed"] - s["advertise"]["elapsed"] for s in measured),
+        rounds=tuple(
+            s["release"]["elapsed"] - s["advertise"]["elapsed"] - waited
+            for s, waited in zip(measured, waits, strict=True)
+        ),
         steps=split,
+        model=statistics.median(waits),
         bytes_up=_a_site(measured, lambda event: event["bytes_up"]),
         bytes_down=_a_site(measured, lambda event: event["bytes_down"]),
     )
@@ -241,6 +250,8 @@ def _table(case: Case, sides: list[SideFigures]) -> Table:
     table.add_row("slowest", *(f"{max(side.rounds):.2f}" for side in sides), end_section=True)
     for step in STEPS:
         table.add_row(f"  {step}", *(f"{side.steps[step]:.2f}" for side in sides))
+    waited = (f"{side.model:.2f}" for side in sides)
+    table.add_row("beside it: waiting for the model", *waited, style="dim")
     table.add_row("MB from a site", *(f"{side.bytes_up / 1e6:.1f}" for side in sides), style="dim")
     table.add_row("MB to a site", *(f"{side.bytes_down / 1e6:.1f}" for side in sides), style="dim")
     table.add_row("rounds measured", *(str(len(side.rounds)) for side in sides), style="dim")

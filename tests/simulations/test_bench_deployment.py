@@ -5,21 +5,31 @@ import pytest
 from recommons.common.errors import RecommonsError
 from recommons.simulations.benchmarks.deployment import STEPS, Case, _figures, _found, _table
 
+WAITED = 3.0
+MOMENTS = {
+    "advertise": 0,
+    "keys": 1,
+    "shares": 1,
+    "masked": 2,
+    "sign": 3,
+    "reveal": 4,
+    "release": 5,
+}
+
 
 def events(round_: int, start: float, seconds: float, *, attempt: int = 1) -> list[dict[str, Any]]:
-    """A round whose five steps take so long each; a megabyte a site each way."""
-    steps = (*STEPS, "release")
+    """A round whose five steps take so long each, and the model; a megabyte a site each way."""
     return [
         {
             "round": round_,
             "attempt": attempt,
             "step": step,
-            "elapsed": start + place * seconds,
+            "elapsed": start + place * seconds + (WAITED if place and step != "keys" else 0.0),
             "sites_total": 5,
             "bytes_up": 5_000_000 * (round_ - 1) + (5_000_000 if step == "release" else 0),
             "bytes_down": 5_000_000 * (round_ - 1) + (5_000_000 if step == "release" else 0),
         }
-        for place, step in enumerate(steps)
+        for step, place in MOMENTS.items()
     ]
 
 
@@ -29,8 +39,9 @@ def test_a_round_is_timed_from_its_first_message_to_its_sum_and_the_first_left_o
     assert figures.rounds == (5.0, 10.0)
     assert figures.median == 7.5
     assert figures.steps == dict.fromkeys(STEPS, 1.5)
+    assert figures.model == WAITED
     assert (figures.bytes_up, figures.bytes_down) == (1_000_000, 1_000_000)
-    assert _table(Case(), [figures]).row_count == 3 + len(STEPS) + 3
+    assert _table(Case(), [figures]).row_count == 3 + len(STEPS) + 4
 
 
 def test_the_sides_stand_beside_each_other_with_their_ratio() -> None:
