@@ -20,6 +20,7 @@ def test_a_plan_of_a_neural_model_is_carried_out_charged_and_released(
 ) -> None:
     settings = {"warm": "content", "steps": 2, "rate": 0.5, "features": 8, "dim": 8}
     keys: dict[str, Any] = {"model": model, "epsilon": 8.0, "settings": settings}
+    keys["spare_attempts"] = 0  # so that all of ε is released
     with started(five, deadline=30.0, **keys) as name:
         pass
     sums = of_run(five, name, "sum")
