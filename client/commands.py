@@ -10,7 +10,7 @@ from recommons.client.budgets.commands import budget, forget, opt_in, opt_out, p
 from recommons.client.console.commands import console
 from recommons.client.membership.commands import check, join, peers, rotate
 from recommons.client.membership.roster_commands import roster
-from recommons.client.operating.commands import data, model, pause, resume, status
+from recommons.client.operating.commands import catalogue, data, model, pause, resume, status
 from recommons.client.records.ledger_commands import clear_halt, forget_head, ledger
 from recommons.common.options import Json
 
@@ -27,6 +27,7 @@ site.command("forget-head")(forget_head)
 site.add_typer(policy, name="policy")
 site.add_typer(roster, name="roster")
 site.add_typer(peers, name="peers")
+site.add_typer(catalogue, name="catalogue")
 site.add_typer(data, name="data")
 site.add_typer(model, name="model")
 for _command in (

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 from flwr.clientapp import ClientApp
 
 from recommons.client.agent.answering import Answering
 from recommons.client.agent.chores import Chore, Chores
-from recommons.client.agent.connection import Connection
+from recommons.client.agent.connection import Connection, gateway_client
 from recommons.client.agent.credentials import certificate_fault, read_node_key, tls_context
 from recommons.client.agent.heartbeat import HEARTBEAT_SECONDS, Heartbeat
 from recommons.client.agent.link import FleetLink, LinkError
@@ -85,12 +84,7 @@ class Agent:
     def _stay(self, link: FleetLink, connection: Connection, backoff: Backoff) -> None:
         node_id = self._activate(link)
         event(_log, "connected", node=str(node_id))
-        client = httpx.Client(
-            base_url=f"https://{connection.address}",
-            verify=tls_context(self.folder),
-            timeout=connection.call_seconds,
-        )
-        chores = Chores(self.folder, client, self.chores)
+        chores = Chores(self.folder, gateway_client(self.folder), self.chores)
         answering = Answering(
             link=link,
             app=self.app,

@@ -3,13 +3,15 @@
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
+from recommons.client.agent.credentials import tls_context
 from recommons.client.site import SiteConfig
 from recommons.common.durably import write_durably
 from recommons.common.toml_file import read_settings
 
-__all__ = ["CONNECTION", "Connection", "connection_of"]
+__all__ = ["CONNECTION", "Connection", "connection_of", "gateway_client"]
 
 CONNECTION = "connection.toml"
 _Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -58,3 +60,18 @@ def connection_of(folder: Path) -> Connection:
     if not (folder / CONNECTION).exists():
         SiteConfig.read(folder)
     return Connection.read(folder)
+
+
+def gateway_client(folder: Path) -> httpx.Client:
+    """A line to the coordinator's gateway, under the site's certificate; a context manager.
+
+    Raises:
+        InvalidInput: ``site/folder``, ``agent/connection`` or ``agent/credentials``: the folder is
+            not that of a joined site.
+    """
+    connection = connection_of(folder)
+    return httpx.Client(
+        base_url=f"https://{connection.address}",
+        verify=tls_context(folder),
+        timeout=connection.call_seconds,
+    )

@@ -6,6 +6,8 @@ from recommons.client.membership.findings import Finding
 from recommons.client.site import SiteConfig
 from recommons.client.sources.looking import check_bad_rows, look_at
 from recommons.client.sources.settings import DATA, read_settings
+from recommons.common.codes import REMEDIES
+from recommons.common.data.catalogue_document import catalogue_from_bytes
 from recommons.common.errors import DataError
 
 __all__ = ["catalogue_findings", "data_findings", "rounded_users"]
@@ -38,19 +40,23 @@ def data_findings(folder: Path) -> list[Finding]:
 
 
 def catalogue_findings(folder: Path) -> list[Finding]:
-    """Whether the public catalogue is there; a site may join before it is."""
-    config = SiteConfig.read(folder)
-    if (folder / config.catalogue).exists():
-        return []
-    return [
-        Finding(
-            what="catalogue",
-            ok=None,
-            said=f"{config.catalogue} is not there yet",
-            remedy="Put the federation's catalogue there before the first run: its operator has "
-            "it, and every site the same.",
+    """Whether the public catalogue is there and sound; a site may join before it is."""
+    name = SiteConfig.read(folder).catalogue
+    try:
+        found = catalogue_from_bytes((folder / name).read_bytes())
+    except FileNotFoundError:
+        remedy = (
+            "The agent fetches it where the coordinator offers one; or put it there yourself: the "
+            "federation's operator has it, and every site the same."
         )
-    ]
+        said = f"{name} is not there yet"
+        return [Finding(what="catalogue", ok=None, said=said, remedy=remedy)]
+    except OSError as error:
+        said, remedy = f"{name} cannot be read: {type(error).__name__}", REMEDIES["site/catalogue"]
+        return [Finding(what="catalogue", ok=False, said=said, remedy=remedy)]
+    except DataError as error:
+        return [Finding(what="catalogue", ok=False, said=error.message, remedy=error.remedy)]
+    return [Finding(what="catalogue", ok=True, said=f"{name} has {len(found):,} items")]
 
 
 def rounded_users(folder: Path, events: str) -> int | None:

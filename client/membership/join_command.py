@@ -3,11 +3,14 @@
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
 import typer
 
+from recommons.client.agent.catalogue import fetch_catalogue
+from recommons.client.agent.connection import gateway_client
 from recommons.client.membership.checks import (
     check_clock,
     check_disk,
@@ -15,7 +18,7 @@ from recommons.client.membership.checks import (
     check_name,
     check_proxy,
 )
-from recommons.client.membership.data_check import data_findings, rounded_users
+from recommons.client.membership.data_check import catalogue_findings, data_findings, rounded_users
 from recommons.client.membership.desk_line import DeskLine, authority_context
 from recommons.client.membership.findings import Finding, failed, lines_of
 from recommons.client.membership.folder import JoiningFolder
@@ -27,7 +30,7 @@ from recommons.client.membership.join import (
 )
 from recommons.client.site import SiteConfig
 from recommons.common.epochs import Epoch
-from recommons.common.errors import DataError, InvalidInput, Refusal
+from recommons.common.errors import DataError, InvalidInput, RecommonsError, Refusal
 from recommons.common.invitation import Invitation
 from recommons.common.peers import fingerprint, readable
 from recommons.common.policy import Policy
@@ -78,6 +81,7 @@ def join_federation(
         )
         standing = await_decision(line, application, standing, seconds=None if wait else 0)
         federation = finish(joining, standing, lambda epoch: _accepts(epoch, invitation.site, yes))
+    _bring_catalogue(place.path)
     typer.echo(
         f"{invitation.site} has joined {invitation.federation}, epoch {federation.roster.epoch}\n\n"
         f"next: recommons site peers list {place.path}   # compare keys with the others\n"
@@ -170,6 +174,13 @@ def _check(joining: Joining) -> None:
     typer.echo("\n".join(lines_of(findings)))
     if failed(findings):
         _refuse(findings)
+
+
+def _bring_catalogue(folder: Path) -> None:
+    """Fetch it now, for the checks that come next; where that fails, the agent does it."""
+    with suppress(RecommonsError), gateway_client(folder) as client:
+        fetch_catalogue(folder, client)
+    typer.echo("\n".join(lines_of(catalogue_findings(folder))))
 
 
 def _accepts(epoch: Epoch, own: str, yes: bool) -> bool:

@@ -7,9 +7,10 @@ import typer
 
 from recommons.common.options import Json
 
-__all__ = ["data", "model", "pause", "resume", "status"]
+__all__ = ["catalogue", "data", "model", "pause", "resume", "status"]
 
 data = typer.Typer(no_args_is_help=True, help="The site's own events, as data.toml names them.")
+catalogue = typer.Typer(no_args_is_help=True, help="The federation's public items at this site.")
 model = typer.Typer(no_args_is_help=True, help="The federation's releases at this site.")
 
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The site's folder.")]
@@ -95,3 +96,36 @@ def refresh_data(folder: _Folder, as_json: Json = False) -> None:
     from recommons.client.operating.data_command import refresh_events
 
     refresh_events(folder, as_json=as_json)
+
+
+@catalogue.command("show")
+def show_catalogue(folder: _Folder, as_json: Json = False) -> None:
+    """Show which catalogue the site has: its items, features and hash, which plans pin.
+
+    Example:
+        recommons site catalogue show sites/plum
+    """
+    from recommons.client.operating import catalogue_command
+
+    catalogue_command.show_catalogue(folder, as_json=as_json)
+
+
+@catalogue.command("fetch")
+def fetch_catalogue(
+    folder: _Folder,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Replace the site's own without being asked.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Take the catalogue that the coordinator offers, in place of the site's own.
+
+    The agent fetches it by itself where the site has none. One that is there is replaced by your
+    word alone, and not while a run is open; the earlier one stays beside it, as FILE.before.
+
+    Example:
+        recommons site catalogue fetch sites/plum
+    """
+    from recommons.client.operating.catalogue_command import fetch_now
+
+    fetch_now(folder, yes=yes, as_json=as_json)

@@ -276,7 +276,8 @@ PROTOCOL: dict[str, Code] = {
     ),
     "plan/catalogue": Code(
         meaning="The plan pins another catalogue than the one that is there.",
-        remedy="Give every site the same public catalogue as the plan pins.",
+        remedy="Put the plan's catalogue into HOME/catalogue.json at the coordinator, and take it "
+        "at the site by `recommons site catalogue fetch`.",
     ),
     "plan/mechanism": Code(
         meaning="The plan's blocks, noise or rates are not those of its model, or do not give the "

@@ -237,8 +237,13 @@ RUNNING: dict[str, Code] = {
     "site/catalogue": Code(
         meaning="The file of the public catalogue is not where `site.json` says, or cannot be "
         "read.",
-        remedy="Put the federation's catalogue there, the same file as at every site; `recommons "
-        "catalogue` makes it from a table of items, and `recommons site check` says where it goes.",
+        remedy="Start the agent, which fetches it where the coordinator offers one; or put the "
+        "federation's catalogue there, the same file as at every site. The operator makes it by "
+        "`recommons catalogue ITEMS HOME/catalogue.json`.",
+    ),
+    "site/busy": Code(
+        meaning="A run is open at the site, which the change would end.",
+        remedy="Wait until the run is over: `recommons site status` shows it.",
     ),
     "site/disk": Code(
         meaning="The site's disk is full, or takes no more for another reason; a step that cannot "

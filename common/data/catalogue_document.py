@@ -11,7 +11,15 @@ import numpy as np
 from recommons.common.data.catalogue import Catalogue, FeatureColumn
 from recommons.common.errors import DataError
 
-__all__ = ["catalogue_from_bytes", "catalogue_to_bytes", "remembered_catalogue"]
+__all__ = [
+    "CATALOGUE_FILE",
+    "catalogue_from_bytes",
+    "catalogue_to_bytes",
+    "remembered_catalogue",
+]
+
+CATALOGUE_FILE = "catalogue.json"
+"""Its name, wherever there is one."""
 
 _VERSION = 1
 _REMEMBERED = 2
@@ -50,7 +58,7 @@ def catalogue_from_bytes(data: bytes) -> Catalogue:
             features=tuple(_column(feature) for feature in document["features"]),
             inferred=bool(document["inferred"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError("data/catalogue", "the document is not a catalogue") from error

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["denoise"]
+from recommons.common.models.triangles import triangle
+
+__all__ = ["denoise", "weighted_grams"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -22,6 +24,7 @@ INTERCEPT_PRECISION = 1e-9
 LEAST_RELATIVE_NOISE = 1e-3  # with less the problem is degenerate: this much is assumed
 LEAST_EIGENVALUE = 0.02
 INITIAL_FEATURE_SHARE = 0.5
+CHUNK = 256  # items whose products of two columns are held at once
 
 
 @dataclass(kw_only=True)
@@ -91,17 +94,17 @@ def _step(
 ) -> tuple[Floats, _Prior]:
     """One expectation and one maximisation, direction by direction of the eigenbasis of S."""
     rotated = means @ prior.basis
+    weights = 1 / (prior.spread[:, None] + noise)
+    precisions = weighted_grams(design, weights)
+    projected = (weights * rotated.T) @ design
     coefficients = np.empty((design.shape[1], len(prior.spread)))
     variance = np.empty_like(prior.feature_variance)
-    for k, spread in enumerate(prior.spread):
-        root = 1 / np.sqrt(spread + noise)
-        weighted = design * root[:, None]
-        precision = weighted.T @ weighted
+    for k, precision in enumerate(precisions):
         ridge = 1 / prior.feature_variance[block_of, k]
         ridge[0] = INTERCEPT_PRECISION
         precision[np.diag_indices_from(precision)] += ridge
         covariance = np.linalg.inv(precision)
-        coefficients[:, k] = covariance @ (weighted.T @ (root * rotated[:, k]))
+        coefficients[:, k] = covariance @ projected[k]
         second_moment = coefficients[:, k] ** 2 + np.diag(covariance)
         variance[:, k] = np.bincount(block_of, second_moment) / np.bincount(block_of)
     predicted = design @ coefficients
@@ -116,3 +119,34 @@ def _step(
     return posterior @ prior.basis.T, _Prior(
         spread=np.maximum(spread, FLOOR), basis=basis, feature_variance=variance
     )
+
+
+def weighted_grams(design: Floats, weights: Floats) -> Floats:
+    """Dᵀ diag(w) D for every row w of `weights`.
+
+    The products of two columns are the same for every w, so that all the matrices are one product,
+    a chunk of items at a time.
+
+    Args:
+        design: D, shape ``(m, c)``.
+        weights: Shape ``(k, m)``.
+
+    Returns:
+        Shape ``(k, c, c)``.
+    """
+    n_items, width = design.shape
+    rows, columns = triangle(width)
+    packed = np.zeros((len(weights), len(rows)))
+    buffer = np.empty((len(rows), CHUNK))
+    for start in range(0, n_items, CHUNK):
+        part = np.ascontiguousarray(design[start : start + CHUNK].T)
+        products = buffer[:, : part.shape[1]]
+        end = 0
+        for column in range(width):
+            begin, end = end, end + width - column
+            np.multiply(part[column], part[column:], out=products[begin:end])
+        packed += weights[:, start : start + CHUNK] @ products.T
+    grams = np.empty((len(weights), width, width))
+    grams[:, rows, columns] = packed
+    grams[:, columns, rows] = packed
+    return grams

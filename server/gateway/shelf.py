@@ -1,7 +1,8 @@
-"""What every member may read: the federation's releases, in whole or from any byte on.
+"""What every member may read: the federation's releases and its catalogue.
 
 `GET /v1/recommons/releases` says how many there are, `GET /v1/recommons/releases/NNN/FILE` gives a
 file. Releases never change, so that a download that broke off goes on with `Range: bytes=N-`.
+`GET /v1/recommons/catalogue` gives the public catalogue, or 204 where the operator has put none.
 """
 
 import json
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from recommons.common.data.catalogue_document import CATALOGUE_FILE
 from recommons.common.published import FILES, NOTE_FILE
 from recommons.server.gateway.denial import Denial
 from recommons.server.gateway.upstream import Answer
@@ -18,10 +20,12 @@ from recommons.server.records.releases import RELEASES
 __all__ = ["FilePart", "Shelf"]
 
 _LIST = b"/v1/recommons/releases"
+_CATALOGUE = b"/v1/recommons/catalogue"
 _NAMES = b"|".join(re.escape(name.encode()) for name in (*FILES, NOTE_FILE))
 _FILE = re.compile(_LIST + rb"/([0-9]{3,6})/(" + _NAMES + rb")")
 _RANGE = re.compile(rb"bytes=([0-9]{1,15})-([0-9]{1,15})?")
 _CHUNK_BYTES = 1 << 20
+_NOTHING = Answer(status=204, media_type="application/json", body=b"")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +74,7 @@ class FilePart:
 
 @dataclass(frozen=True)
 class Shelf:
-    """The releases in a coordinator's home.
+    """The releases and the catalogue in a coordinator's home.
 
     Attributes:
         home: The home's folder.
@@ -84,6 +88,9 @@ class Shelf:
         Raises:
             Denial: ``gateway/no-such-call``: there is no such release; ``gateway/range``.
         """
+        if path == _CATALOGUE:
+            catalogue = self.home / CATALOGUE_FILE
+            return _part(catalogue, None) if catalogue.is_file() else _NOTHING
         if path == _LIST:
             listed = json.dumps({"releases": self._count()}).encode()
             return Answer(status=200, media_type="application/json", body=listed)

@@ -31,6 +31,10 @@ __all__ = ["found_plan", "resume_run", "run_plan", "show_status", "stop_run"]
 
 _NOT_OVER = frozenset({"running", "waiting", "stopped"})
 _LOOK_SECONDS = 0.2
+_NOT_OFFERED = (
+    "HOME/catalogue.json, which sites fetch, is not the plan's catalogue: a site that has no copy "
+    "of the plan's from elsewhere refuses it.\n"
+)
 _FIELDS = frozenset(field.name for field in fields(RoundProgress))
 
 
@@ -53,7 +57,10 @@ def run_plan(
         "budget": budget_document(budget),
         "connected": None if online is None else sorted(online & set(found.cohort)),
         "missing": None if online is None else sorted(set(found.cohort) - online),
+        "catalogue_offered": home.offered_catalogue() == found.catalogue.hash,
     }
+    if not as_json and not told["catalogue_offered"]:
+        sys.stderr.write(_NOT_OFFERED)
     if dry_run:
         _say_dry(told, found.privacy.min_survivors, as_json=as_json)
         return

@@ -6,6 +6,7 @@
 | `federation.key`, `federation.pub` | the offline key that signs rosters, sealed; its public half |
 | `coordinator.key` | the coordinator's signing key (hex, readable by its owner alone) |
 | `policy.toml` | the policy proposed to sites that join |
+| `catalogue.json` | the public catalogue that sites fetch, where the operator has put it there |
 | `enrolment.db` | invitations, requests, epochs of the roster, certificates |
 | `federation.json` | the roster in force and its keys, once a first site is approved |
 | `authority.pem`, `authority.key` | the certificate authority (`authority.py`) |
@@ -27,8 +28,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel, ConfigDict, Field
 
+from recommons.common.data.catalogue_document import CATALOGUE_FILE, catalogue_from_bytes
 from recommons.common.durably import write_durably
-from recommons.common.errors import InvalidInput
+from recommons.common.errors import DataError, InvalidInput
 from recommons.common.toml_file import read_settings
 from recommons.server.certificates.authority import Authority, Credentials, key_fingerprint
 from recommons.server.gateway.members import read_members, write_members
@@ -224,6 +226,13 @@ class CoordinatorHome:
             return read_members((self.folder / "sites.json").read_bytes())
         except (OSError, InvalidInput):
             return {}
+
+    def offered_catalogue(self) -> str | None:
+        """Hash of the catalogue that sites fetch, hex; None where none is there that is sound."""
+        try:
+            return catalogue_from_bytes((self.folder / CATALOGUE_FILE).read_bytes()).hash.hex()
+        except (OSError, DataError):
+            return None
 
     def _list(self) -> None:
         keys = {site: key_fingerprint(key) for site, key in self.node_keys().items()}

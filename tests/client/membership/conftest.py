@@ -22,6 +22,7 @@ from recommons.server.federation.serve import desk_server, desk_tls
 from recommons.server.gateway import Gateway, Limits, Members, SuperLink, gateway_server
 from recommons.server.gateway.membership import Membership
 from recommons.server.gateway.serve import server_tls
+from recommons.server.gateway.shelf import Shelf
 from recommons.server.records.home import CoordinatorSettings
 from recommons.server.transport.depot import Depot
 from recommons.simulations.loopback import free_port
@@ -103,6 +104,7 @@ def federation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fede
             ),
             limits=Limits(),
             depot=Depot(tmp_path / "depot"),
+            shelf=Shelf(folder),
             services=(Membership(home),),
         )
         tls = server_tls(folder / "gateway.pem", folder / "gateway.pem", authority)

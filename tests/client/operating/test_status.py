@@ -176,7 +176,8 @@ def test_a_catalogue_that_is_not_there_is_called_that_everywhere(
     seat: Seat, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = seat.found.sites[OWN]
-    assert catalogue_findings(folder) == []
+    (finding,) = catalogue_findings(folder)
+    assert (finding.ok, "has 40 items" in finding.said) == (True, True)
     (folder / "site.json").write_text(
         f'{{"site": "{OWN}", "declared_users": 10, "catalogue": "items.json"}}'
     )
@@ -190,6 +191,8 @@ def test_a_catalogue_that_is_not_there_is_called_that_everywhere(
     (finding,) = catalogue_findings(folder)
     assert (finding.ok, "items.json" in finding.said) == (None, True)
     (folder / "items.json").write_bytes(b"{}")
+    (finding,) = catalogue_findings(folder)
+    assert (finding.ok, "is not a catalogue" in finding.said) == (False, True)
     assert commandline.main(["site", "data", "refresh", str(folder)]) != 0
     health = read_status(folder).data
     assert health is not None

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recommons.common.models.empirical_bayes import denoise
+from recommons.common.models.empirical_bayes import CHUNK, denoise, weighted_grams
 
 M, DIM = 300, 6
 
@@ -52,3 +52,11 @@ def test_sums_of_nothing_but_noise_are_shrunk_to_almost_nothing() -> None:
 def test_blocks_without_columns_and_sums_of_zeros_do_no_harm() -> None:
     found = denoise(np.zeros((M, DIM)), np.ones(M), 1e-9, [np.zeros((M, 0)), np.ones((M, 2))])
     np.testing.assert_allclose(found, 0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_items", [1, CHUNK, 2 * CHUNK + 3])
+def test_the_weighted_grams_of_all_directions_are_those_of_one_at_a_time(n_items: int) -> None:
+    rng = np.random.default_rng(3)
+    design, weights = rng.standard_normal((n_items, 5)), rng.random((4, n_items))
+    expected = [(design * row[:, None]).T @ design for row in weights]
+    np.testing.assert_allclose(weighted_grams(design, weights), expected, atol=1e-12)

@@ -17,6 +17,7 @@ from tests.release_notes import COORDINATOR, make_note
 from tests.server.gateway.conftest import FEDERATION, Door
 
 LIST = "/v1/recommons/releases"
+CATALOGUE = "/v1/recommons/catalogue"
 CONTENTS = {FILES[0]: bytes(range(256)) * 20_000, FILES[1]: b'{"model":"als"}'}
 
 
@@ -116,6 +117,18 @@ def test_nothing_of_another_key_or_another_history_is_kept(door: Door, plum: Pat
             fetch_releases(plum, client)
         assert refused.value.code == "release/history"
     assert len(installed(plum)) == 1
+
+
+def test_the_catalogue_is_given_whole_where_there_is_one(door: Door, plum: Path) -> None:
+    with door.client(plum) as client:
+        assert client.get(CATALOGUE).status_code == 204
+        content = bytes(range(256)) * 20_000
+        (door.folder / "catalogue.json").write_bytes(content)
+        assert client.get(CATALOGUE).content == content
+        assert client.post(CATALOGUE).status_code == 404
+        assert client.get(f"{CATALOGUE}/").status_code == 404
+    with door.client(door.admit("pear", listed=False)) as client:
+        assert client.get(CATALOGUE).status_code == 403
 
 
 def test_only_members_read_and_only_releases(door: Door, plum: Path) -> None:

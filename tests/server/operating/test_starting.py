@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from recommons.common.data.catalogue_document import CATALOGUE_FILE
 from recommons.common.errors import RecommonsError
 from recommons.server.operating import run_command
 from recommons.server.operating.attendance import HISTORY, ProgressFiles, attended
@@ -164,3 +165,21 @@ def test_a_torn_line_of_progress_is_passed_over(tmp_path: Path) -> None:
     lines = [whole, whole[:40] + whole, b"[]", b"{}", b'{"dropped": 1, "refusals": 2}', whole]
     (tmp_path / HISTORY).write_bytes(b"\n".join(lines) + b"\n" + whole[:9])
     assert [next(events), next(events), next(events)] == [step, step, None]
+
+
+def test_a_plan_over_another_catalogue_than_sites_fetch_is_told_apart(
+    homestead: Homestead, link: Link, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = homestead.home.folder
+
+    def said() -> str:
+        run_plan(home, homestead.plan, dry_run=True, wait=False, deadline=1.0, as_json=False)
+        return capsys.readouterr().err
+
+    assert "is not the plan's catalogue" in said()
+    offered = home / CATALOGUE_FILE
+    offered.write_bytes(b"{}")
+    assert "is not the plan's catalogue" in said()
+    offered.write_bytes((Runs(home).path("001") / CATALOGUE_FILE).read_bytes())
+    assert "is not the plan's catalogue" not in said()
+    assert link.started == []
