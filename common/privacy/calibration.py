@@ -6,9 +6,7 @@ which users are drawn.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Mapping, Sequence
 from functools import reduce
 
 from recommons.common.errors import InvalidInput, PrivacyError
@@ -16,12 +14,11 @@ from recommons.common.models.interface import BlockRequest
 from recommons.common.privacy.accounting import Totals, epsilon_of, spending_of
 from recommons.common.privacy.events import Cohort, GaussianSumRelease, Reading, events_of_round
 from recommons.common.privacy.gaussian import check_delta, gaussian_mu
-from recommons.common.privacy.mechanism import BlockMechanism, RoundSpec
+from recommons.common.privacy.least_noise import BELOW, CLOSE, least_noise, least_noise_sampled
+from recommons.common.privacy.mechanism import RoundSpec
 from recommons.common.privacy.noise_table import MAX_STDDEV
-from recommons.common.privacy.quantization import MAX_SENSITIVITY
-from recommons.common.privacy.rings import finest, narrowest
-from recommons.common.privacy.sampled import rate_of_person
-from recommons.common.privacy.smoothing import MIN_STDDEV, kernel_variance
+from recommons.common.privacy.sizing import Sizing, unnoised_round
+from recommons.common.privacy.smoothing import MIN_STDDEV
 from recommons.common.privacy.spending import Spending
 from recommons.common.secagg.ring import RING_WIDTHS
 
@@ -41,18 +38,7 @@ TARGET_STDDEV = 4096.0
 """s aimed at. A coarser grid costs accuracy (truncation loses half a grid unit a user and
 coordinate, to be seen beside √n·s units of noise), a finer one larger tables of noise."""
 
-_UNNOISED_SENSITIVITY = 2**20
-_LEAST_UNNOISED_SENSITIVITY = 2**10
-_STDDEV_STEPS = 2**16  # s is a multiple of 1/65536, exactly a float
-_USUAL_RINGS = (32, 64)
 _SHARE_SLACK = 1e-9
-_STEP, _LARGEST_STEP = 1e-9, 0.1
-_BELOW = 1 - 1e-11
-"""So that another order of adding up floats cannot bring an account above the target."""
-
-_FIRST_POWER, _MOST_TRIES = 1.5, 40
-_CLOSE = 1 - 1e-4
-"""A plan whose account is further below its target than this is refused instead."""
 
 
 def default_delta(declared_total: int) -> float:
@@ -126,13 +112,13 @@ def calibrate(
     largest = max(declared_users.values())
     if math.isinf(epsilon):
         return tuple(
-            _unnoised_round(blocks, rate, cohort, largest, ring_bits)
+            unnoised_round(blocks, rate, cohort, largest, ring_bits)
             for blocks, rate in zip(rounds, rates, strict=True)
         )
     check_delta(delta)
 
     def made(mu: float) -> tuple[RoundSpec, ...]:
-        sizing = _Sizing(
+        sizing = Sizing(
             mu=mu, cohort=cohort, largest=largest, target=target_stddev, ring_bits=ring_bits
         )
         return tuple(map(sizing.round_spec, rounds, rates))
@@ -142,78 +128,16 @@ def calibrate(
 
     most = _plan_mu(rounds, epsilon, delta, spare_attempts)
     if any(rates):
-        specs = _least_noise_sampled(made, cost, epsilon, most)
+        specs = least_noise_sampled(made, cost, epsilon, most)
     else:
-        specs = _least_noise(made, lambda specs: cost(specs) <= epsilon * _BELOW, most)
-    if specs is None or cost(specs) < epsilon * _CLOSE:
+        specs = least_noise(made, lambda specs: cost(specs) <= epsilon * BELOW, most)
+    if specs is None or cost(specs) < epsilon * CLOSE:
         raise PrivacyError(
             "privacy/epsilon-unreachable",
             f"epsilon is {epsilon} at delta {delta}: "
             "the error of the noise tables times e^ε exceeds δ",
         )
     return specs
-
-
-def _least_noise(
-    made: Callable[[float], tuple[RoundSpec, ...]],
-    meets: Callable[[tuple[RoundSpec, ...]], bool],
-    most: float,
-) -> tuple[RoundSpec, ...] | None:
-    """What is made of the largest μ that meets the target, at most `most`: outwards, then halving.
-
-    τ, β and the rounding of s are worth some 1e-9 of μ, so that the first or second μ will do; near
-    the largest ε that tables can vouch for, β is worth more. None where a tenth less does not do.
-    """
-    low, specs, step = most, made(most), _STEP
-    high = low
-    while not meets(specs):
-        if step > _LARGEST_STEP:
-            return None
-        high, low = low, most * (1 - step)
-        specs, step = made(low), step * 8
-    while high - low > _STEP * most:
-        middle = (low + high) / 2
-        tried = made(middle)
-        if meets(tried):
-            low, specs = middle, tried
-        else:
-            high = middle
-    return specs
-
-
-def _least_noise_sampled(
-    made: Callable[[float], tuple[RoundSpec, ...]],
-    cost: Callable[[tuple[RoundSpec, ...]], float],
-    epsilon: float,
-    start: float,
-) -> tuple[RoundSpec, ...] | None:
-    """What is made of a μ whose account is between ε·(1 - 1e-4) and ε.
-
-    ε is nearly a power of μ: each try follows the power between the last two, within the bracket.
-    None where none is found.
-    """
-    low, high, mu, power = 0.0, math.inf, start, _FIRST_POWER
-    aim = epsilon * (1 + _CLOSE) / 2
-    last: tuple[float, float] | None = None
-    for _ in range(_MOST_TRIES):
-        specs = made(mu)
-        found = cost(specs)
-        if found > epsilon * _BELOW:
-            high = mu
-        elif found >= epsilon * _CLOSE:
-            return specs
-        else:
-            low = mu
-        if not 0 < found < math.inf:
-            mu = (low + high) / 2 if high < math.inf else 2 * mu
-            continue
-        if last is not None and last[0] != mu and last[1] != found:
-            power = math.log(found / last[1]) / math.log(mu / last[0])
-            power = min(max(power, 0.5), 4.0)
-        last = mu, found
-        step = mu * (aim / found) ** (1 / power)
-        mu = step if low < step < high else (low + min(high, 4 * mu)) / 2
-    return None
 
 
 def worst_case(
@@ -254,59 +178,6 @@ def _tending_to(totals: Totals) -> float:
     return totals.mu**2 + sum(each * count for each, count in drawn)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Sizing:
-    """How blocks are sized once the plan's μ is known."""
-
-    mu: float
-    cohort: Cohort
-    largest: int
-    target: float
-    ring_bits: int | None
-
-    def round_spec(self, blocks: Sequence[BlockRequest], rate: float | None) -> RoundSpec:
-        """The round in the ring asked for, or in the narrower of the usual ones that holds it."""
-        widths = (self.ring_bits,) if self.ring_bits else _USUAL_RINGS
-        share = math.fsum(request.share for request in blocks)
-        mu = self.round_mu(share, rate) / math.sqrt(share)
-        made = [self.block(request, mu * math.sqrt(request.share)) for request in blocks]
-        return narrowest(made, self.cohort.sites, widths, sampling=rate)
-
-    def round_mu(self, share: float, rate: float | None) -> float:
-        """μ of a round, for a user who takes part."""
-        if rate is None:
-            return self.mu * math.sqrt(share)
-        drawn = rate_of_person(rate, self.cohort.max_sites_per_person)
-        return math.sqrt(math.log1p(share * (self.mu / drawn) ** 2))
-
-    def block(self, request: BlockRequest, mu: float) -> BlockMechanism:
-        """S from the target width and the ring, then s from S: (p·S)²/(n·s² - t²) = μ²."""
-        persons = self.cohort.max_sites_per_person
-        shares = self.cohort.min_survivors - self.cohort.colluding
-        kernel = kernel_variance(request.size)
-
-        def ideal(stddev: float) -> float:
-            return mu * math.sqrt(shares * stddev**2 - kernel) / persons
-
-        def made(sensitivity: int) -> BlockMechanism:
-            exact = math.sqrt(((persons * sensitivity / mu) ** 2 + kernel) / shares)
-            stddev = math.ceil(exact * _STDDEV_STEPS) / _STDDEV_STEPS
-            if not MIN_STDDEV <= stddev <= MAX_STDDEV:
-                raise PrivacyError(
-                    "privacy/epsilon-unreachable",
-                    f"block {request.name!r} needs noise of standard deviation {stddev} grid "
-                    f"units; required: {MIN_STDDEV} to {MAX_STDDEV}",
-                )
-            return _mechanism(request, sensitivity, self.largest, stddev)
-
-        least = min(math.ceil(ideal(MIN_STDDEV)), MAX_SENSITIVITY)
-        most = min(max(math.floor(ideal(self.target)), least), MAX_SENSITIVITY)
-        if self.ring_bits is None:
-            return made(most)
-        sites = self.cohort.sites
-        return finest(made, least=least, most=most, bits=self.ring_bits, sites=sites)
-
-
 def _plan_mu(rounds: Rounds, epsilon: float, delta: float, spare_attempts: int) -> float:
     """μ of the plan without spare attempts, such that with them it comes to (ε, δ)."""
     available = gaussian_mu(epsilon, delta)
@@ -317,46 +188,6 @@ def _plan_mu(rounds: Rounds, epsilon: float, delta: float, spare_attempts: int) 
         )
     costliest = max(sum(request.share for request in blocks) for blocks in rounds)
     return available / math.sqrt(1 + spare_attempts * costliest)
-
-
-def _unnoised_round(
-    blocks: Sequence[BlockRequest],
-    rate: float | None,
-    cohort: Cohort,
-    largest: int,
-    ring_bits: int | None,
-) -> RoundSpec:
-    """ε infinite: a grid of C/2^20 or as fine as the ring permits, integers as they are."""
-
-    def block(request: BlockRequest) -> BlockMechanism:
-        most = 1 if math.isinf(request.clip) else _UNNOISED_SENSITIVITY
-        if ring_bits is None:
-            return _mechanism(request, most, largest, 0.0)
-        return finest(
-            lambda sensitivity: _mechanism(request, sensitivity, largest, 0.0),
-            least=min(most, _LEAST_UNNOISED_SENSITIVITY),
-            most=most,
-            bits=ring_bits,
-            sites=cohort.sites,
-        )
-
-    integers = all(math.isinf(request.clip) for request in blocks)
-    widths = (ring_bits,) if ring_bits else RING_WIDTHS if integers else _USUAL_RINGS
-    made = [block(request) for request in blocks]
-    return narrowest(made, cohort.sites, widths, sampling=rate)
-
-
-def _mechanism(
-    request: BlockRequest, sensitivity: int, largest: int, stddev: float
-) -> BlockMechanism:
-    return BlockMechanism(
-        name=request.name,
-        size=request.size,
-        clip=request.clip,
-        sensitivity=sensitivity,
-        clamp=largest * math.ceil(Fraction(request.user_peak) * sensitivity),
-        noise_stddev=stddev,
-    )
 
 
 def _validate(

@@ -4,20 +4,13 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from recommons.common.errors import ProtocolAbort, RecommonsError
 from recommons.common.hashing import digest
-from recommons.common.models.interface import ModelRelease, NoisySum
+from recommons.common.models.interface import ModelRelease
 from recommons.common.models.registry import model_from_settings
 from recommons.common.models.state import arrays_to_bytes
-from recommons.common.privacy.accounting import account, epsilon
-from recommons.common.privacy.events import GaussianSumRelease, events_of_round
-from recommons.common.privacy.mechanism import RoundSpec
-from recommons.common.secagg.context import Context
+from recommons.common.privacy.events import GaussianSumRelease
 from recommons.common.secagg.coordinator import CoordinatorRound
 from recommons.common.secagg.outcome import RoundResult
 from recommons.common.wire import Outcome
@@ -27,13 +20,13 @@ from recommons.server.records.journal import AttemptJournal, RunJournal
 from recommons.server.rounds.cohort import Cohort, join_cohort
 from recommons.server.rounds.progress import RoundProgress
 from recommons.server.rounds.secure_sum import AttemptRequest, secure_sum
+from recommons.server.rounds.tally import Tally
 from recommons.server.rounds.traffic import Traffic
 from recommons.server.transport.line import Line
 
-__all__ = ["Listener", "TrainingResult", "Watch", "noisy_sums", "train"]
+__all__ = ["Listener", "TrainingResult", "Watch", "train"]
 
 Listener = Callable[[RoundProgress], None]
-Sums = Mapping[str, NoisySum]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,40 +98,36 @@ class _Run:
     traffic: Traffic = field(default_factory=Traffic)
     earlier: Traffic = field(default_factory=Traffic)
     cohort: Cohort = field(default_factory=lambda: Cohort(nodes={}))
-    done: list[Sums] = field(default_factory=list)
-    events: list[tuple[GaussianSumRelease, ...]] = field(default_factory=list)
     vectors_asked: bool = False
     began: float = field(default_factory=time.perf_counter)
-    aborts: list[tuple[int, int, str]] = field(default_factory=list)
-    dropped: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         plan = self.folder.plan
         self.plan = plan
-        self.specs = plan.specs()
         self.journal = RunJournal(self.folder)
+        self.tally = Tally(self.folder, self.journal)
         self.model = model_from_settings(
             plan.model.name, plan.model.settings, self.folder.catalogue
         )
-        self.dropped = dict.fromkeys(plan.cohort, 0)
 
     def carry_out(self) -> TrainingResult:
         self.journal.open_run()
-        self._recall()
+        self.earlier = Traffic.read(self.folder.folder)
+        self.tally.recall()
         over = self.journal.ended is not None
         if over:
             self._anchor_again()
         else:
             self._train()
         start = time.perf_counter()
-        release = self.model.release(tuple(self.done))
+        release = self.model.release(tuple(self.tally.done))
         self.traffic.clock("release", start)
         result = TrainingResult(
             release=release,
-            events=tuple(self.events),
-            aborts=tuple(self.aborts),
-            attempts=len(self._opened()),
-            dropped=self.dropped,
+            events=tuple(self.tally.events),
+            aborts=tuple(self.tally.aborts),
+            attempts=len(self.tally.opened()),
+            dropped=self.tally.dropped,
             traffic=self.earlier.plus(self.traffic),
         )
         # Published before the run ends anywhere: a site that is told so finds the release.
@@ -149,35 +138,18 @@ class _Run:
 
     def _train(self) -> None:
         self._join()
-        for number in range(len(self.done), len(self.specs)):
+        for number in range(len(self.tally.done), len(self.tally.specs)):
             with ThreadPoolExecutor(1, "state") as aside:
                 # Sites draw and send their keys meanwhile: those are bound to the plan alone.
                 state = aside.submit(self._state)
                 self._round(number, state.result)
 
     def _state(self) -> bytes:
-        return arrays_to_bytes(self.model.public_state(tuple(self.done)))
-
-    def _recall(self) -> None:
-        """Take up what an earlier process did: its sums, its aborts, and what it was doing."""
-        self.earlier = Traffic.read(self.folder.folder)
-        journal = self.journal
-        sums = {_place(e.body): e.body for e in journal.entries("sum")}
-        aborts = {_place(e.body): e.body for e in journal.entries("round-aborted")}
-        for entry in journal.entries("round-opened"):
-            number, attempt = place = _place(entry.body)
-            if place in sums:
-                total, survivors = self.folder.load_sum(number, sums[place]["sum"])
-                self._take(number, attempt, total, survivors)
-            elif place in aborts:
-                body = aborts[place]
-                self._count_abort(number, attempt, body["code"], asked=bool(body.get("events")))
-            else:
-                # It may have asked for vectors, so it counts as if it had.
-                self._record_abort(number, attempt, "run/interrupted", asked=True)
+        return arrays_to_bytes(self.model.public_state(tuple(self.tally.done)))
 
     def _join(self) -> None:
         shown = self.journal.shown
+        ends = self._ends_for_good() or self.tally.used_up(len(self.tally.done))
         try:
             self.cohort = join_cohort(
                 self.line,
@@ -185,7 +157,7 @@ class _Run:
                 self.deadline_seconds,
                 shown=shown,
                 # An end has to be told, to whoever is there.
-                required=0 if self._ends_for_good() or self._used_up(len(self.done)) else None,
+                required=0 if ends else None,
             )
         except RecommonsError as error:
             # Nothing has begun: the sites that did join keep their reservation, and the run goes
@@ -215,8 +187,8 @@ class _Run:
         """Attempt a round until it gives a sum or the plan's attempts are used up."""
         while True:
             self._heed_stop()
-            attempt = self._opened().count(number)
-            if self._used_up(number):
+            attempt = self.tally.opened().count(number)
+            if self.tally.used_up(number):
                 self._end(Outcome(code="run/attempts"))
                 raise RecommonsError(
                     "run/attempts",
@@ -226,16 +198,10 @@ class _Run:
             try:
                 self._attempt(number, attempt, state)
             except ProtocolAbort as abort:
-                self._record_abort(number, attempt, abort.code, asked=self.vectors_asked)
+                self.tally.abort(number, attempt, abort.code, asked=self.vectors_asked)
                 self._tell(number, attempt, "sum", message=f"aborted: {abort.code}")
             else:
                 return
-
-    def _used_up(self, number: int) -> bool:
-        """Whether a round was attempted and the plan has no attempt left for it."""
-        opened = self._opened()
-        repeats = len(opened) - len(set(opened))
-        return number in opened and repeats >= self.plan.privacy.spare_attempts
 
     def _heed_stop(self) -> None:
         """Leave where the operator asks for it, between two attempts.
@@ -252,25 +218,9 @@ class _Run:
         asked = self.watch.stop()
         return asked is not None and asked.for_good
 
-    def _record_abort(self, number: int, attempt: int, code: str, *, asked: bool) -> None:
-        events = self._events(number, attempt) if asked else ()
-        context = self._context(number, attempt).hash
-        self.journal.attempt(number, attempt, context).aborted(code, events)
-        self._count_abort(number, attempt, code, asked=asked)
-
-    def _count_abort(self, number: int, attempt: int, code: str, *, asked: bool) -> None:
-        """An attempt that came to nothing is spent once vectors have left their sites."""
-        self.aborts.append((number, attempt, code))
-        if asked:
-            self.events.append(self._events(number, attempt))
-
-    def _events(self, number: int, attempt: int) -> tuple[GaussianSumRelease, ...]:
-        cohort = self.plan.noise_cohort()
-        return events_of_round(self.specs[number], cohort, round_index=number, attempt=attempt)
-
     def _attempt(self, number: int, attempt: int, state: Callable[[], bytes]) -> None:
         self.vectors_asked = False
-        context = self._context(number, attempt)
+        context = self.tally.context(number, attempt)
         # Durable before the first message: a context that may have been used is never used again.
         journal = self.journal.open_attempt(number, attempt, context.hash)
 
@@ -284,7 +234,7 @@ class _Run:
             AttemptRequest(
                 context=context,
                 parameters=self.plan.parameters(),
-                spec=self.specs[number],
+                spec=self.tally.specs[number],
                 public_state=state,
                 roster=self.folder.federation.roster,
                 nodes=self.cohort.nodes,
@@ -299,25 +249,16 @@ class _Run:
     def _keep(
         self, number: int, attempt: int, journal: AttemptJournal, result: RoundResult
     ) -> None:
-        total = result.values
         dropped = tuple(site for site in self.plan.cohort if site not in result.survivors)
-        for site in dropped:
-            self.dropped[site] += 1
-        found = self.folder.save_sum(number, total, len(result.survivors))
-        self._take(number, attempt, total, len(result.survivors))
-        journal.summed(found, self.events[-1])
+        self.tally.lose(dropped)
+        found = self.folder.save_sum(number, result.values, len(result.survivors))
+        self.tally.take(number, attempt, result.values, len(result.survivors))
+        journal.summed(found, self.tally.events[-1])
         self._tell(number, attempt, "release", dropped=dropped)
-
-    def _take(
-        self, number: int, attempt: int, total: npt.NDArray[np.int64], survivors: int
-    ) -> None:
-        spec = self.specs[number]
-        self.done.append(noisy_sums(spec, total, survivors))
-        self.events.append(self._events(number, attempt))
 
     def _finish(self, release: ModelRelease) -> None:
         model = digest("recommons/model/1", arrays_to_bytes(release.arrays))
-        self.journal.release(model, self._guarantee())
+        self.journal.release(model, self.tally.guarantee())
         self._end(Outcome())
 
     def _end(self, outcome: Outcome) -> None:
@@ -325,36 +266,6 @@ class _Run:
         heads = self.cohort.dismiss(self.line, self.journal, outcome, self.deadline_seconds)
         self.journal.end(outcome, heads)
         self.cohort.anchor(self.line, self.journal, self.deadline_seconds)
-
-    def _opened(self) -> list[int]:
-        """The round of every attempt that was ever opened in this run."""
-        return [entry.body["round"] for entry in self.journal.entries("round-opened")]
-
-    def _context(self, number: int, attempt: int) -> Context:
-        return Context(
-            federation=self.plan.federation,
-            run=self.folder.run_id,
-            round_index=number,
-            attempt=attempt,
-            cohort=self.plan.cohort,
-            roster_hash=self.folder.federation.roster.hash,
-            plan_hash=self.plan.hash(),
-        )
-
-    def _epsilon(self) -> float | None:
-        """ε of what has been spent so far."""
-        if self.plan.privacy.epsilon is None:
-            return None
-        released = [event for events in self.events for event in events]
-        return epsilon(released, self.plan.privacy.delta) if released else 0.0
-
-    def _guarantee(self) -> dict[str, object]:
-        """What the release costs by the headline accountant; null where nothing is noised."""
-        delta = self.plan.privacy.delta
-        if self.plan.privacy.epsilon is None:
-            return {"epsilon": None, "delta": delta, "accountant": "none"}
-        found = account([event for events in self.events for event in events], delta)
-        return {"epsilon": found.epsilon, "delta": delta, "accountant": found.accountant}
 
     def _tell(
         self,
@@ -369,7 +280,7 @@ class _Run:
         self.watch.listen(
             RoundProgress(
                 round=number + 1,
-                rounds=len(self.specs),
+                rounds=len(self.tally.specs),
                 attempt=attempt + 1,
                 step=step,
                 sites_in=len(self.plan.cohort) - len(dropped),
@@ -377,7 +288,7 @@ class _Run:
                 dropped=dropped,
                 bytes_up=self.traffic.bytes_up.total(),
                 bytes_down=self.traffic.bytes_down.total(),
-                epsilon_spent=self._epsilon(),
+                epsilon_spent=self.tally.epsilon(),
                 epsilon_target=self.plan.privacy.epsilon,
                 by_site=self.traffic.by_site(),
                 elapsed=time.perf_counter() - self.began,
@@ -385,18 +296,3 @@ class _Run:
                 message=message,
             )
         )
-
-
-def _place(body: Mapping[str, Any]) -> tuple[int, int]:
-    return body["round"], body["attempt"]
-
-
-def noisy_sums(spec: RoundSpec, total: npt.NDArray[np.int64], survivors: int) -> Sums:
-    """The blocks of a sum in the model's own units, with the noise that is in them."""
-    return {
-        block.name: NoisySum(
-            values=np.multiply(total[place], block.grid, dtype=np.float64),
-            stddev=block.noise_stddev * block.grid * float(np.sqrt(survivors)),
-        )
-        for block, place in spec.slices()
-    }

@@ -13,7 +13,8 @@ from recommons.common.models.interface import NoisySum
 from recommons.common.privacy.accounting import epsilon
 from recommons.common.privacy.events import Reading, events_of_round
 from recommons.common.privacy.mechanism import RoundSpec
-from recommons.server.rounds.training import Listener, noisy_sums
+from recommons.server.rounds.tally import noisy_sums
+from recommons.server.rounds.training import Listener
 from recommons.simulations.empirical.bounds import epsilon_by_counting, epsilon_by_tradeoff
 from recommons.simulations.empirical.contributions import canary_parts, contribution
 from recommons.simulations.empirical.crosscheck import other_implementation

@@ -21,7 +21,7 @@ import scipy.sparse as sp
 from recommons.common.data.interactions import Interactions
 from recommons.common.models.interface import FederatedModel, ModelRelease, NoisySum
 from recommons.common.privacy.mechanism import RoundSpec
-from recommons.server.rounds.training import noisy_sums
+from recommons.server.rounds.tally import noisy_sums
 from recommons.simulations.empirical.contributions import contribution
 
 __all__ = ["decoded_scores", "shadow_scores", "statistics", "true_positives_at"]

@@ -21,7 +21,7 @@ from recommons.common.secagg.uploads import Masked
 from recommons.common.wire import Envelope, unpack
 from recommons.server.planning.wish import Wish
 from recommons.server.records.ledger import LedgerFile
-from recommons.server.rounds.training import noisy_sums
+from recommons.server.rounds.tally import noisy_sums
 from recommons.simulations.empirical.contributions import contribution
 from recommons.simulations.empirical.faults import replaced
 from recommons.simulations.founding import found_federation

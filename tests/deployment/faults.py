@@ -20,7 +20,7 @@ from recommons.common.models.registry import model_from_settings
 from recommons.common.plan import Plan
 from recommons.server.records.folder import CoordinatorFolder
 from recommons.server.records.runs import Runs
-from recommons.server.rounds.training import noisy_sums
+from recommons.server.rounds.tally import noisy_sums
 from recommons.simulations.loopback import wait_until
 from tests.deployment.conftest import PRIVACY, Deployment, NotThere
 

@@ -24,7 +24,7 @@ from recommons.common.models.scoring import GlobalModel
 from recommons.common.privacy.ledger import Entry, split_lines, verify_chain
 from recommons.server.operating.display import open_display
 from recommons.server.records.folder import CoordinatorFolder
-from recommons.server.rounds.training import noisy_sums
+from recommons.server.rounds.tally import noisy_sums
 from recommons.simulations.report.schema import Report, parse_report
 from recommons.simulations.settings import SimulationSettings
 from recommons.simulations.simulate import open_output, simulate
