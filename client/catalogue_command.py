@@ -31,13 +31,12 @@ def catalogue(
     from recommons.client.sources.columns import ColumnNames
     from recommons.client.sources.items import build_catalogue, read_items
     from recommons.common.data.catalogue_document import catalogue_to_bytes
+    from recommons.common.durably import write_durably
     from recommons.common.errors import DataError
 
     if not items.is_file():
         raise DataError("data/not-found", f"{items}: no such file; expected a table of items")
     names = ColumnNames() if columns is None else ColumnNames.parse(columns)
     found = build_catalogue(read_items(items, items.name, names), ())
-    unfinished = output.with_name(f".{output.name}.part")
-    unfinished.write_bytes(catalogue_to_bytes(found))
-    unfinished.replace(output)
+    write_durably(output, catalogue_to_bytes(found), public=True)
     typer.echo(f"{output}: {len(found):,} items, hash {found.hash.hex()}")

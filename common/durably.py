@@ -27,12 +27,17 @@ def is_disk_fault(error: OSError) -> bool:
     return error.errno in _DISK_FAULTS
 
 
-def write_durably(path: Path, data: bytes) -> None:
+def write_durably(path: Path, data: bytes, *, public: bool = False) -> None:
     """Replace a file, readable by its owner alone; on the disk when this returns.
 
     Several processes may write one file at once: the last to be done wins, and none is torn.
+
+    Args:
+        path: The file.
+        data: Its content.
+        public: Others may read it, as far as this process's mask lets them.
     """
-    temporary = _written(path, data)
+    temporary = _written(path, data, 0o666 if public else 0o600)
     try:
         temporary.replace(path)
     except BaseException:
@@ -72,9 +77,9 @@ def clear_unfinished(folder: Path, older_than: float = _AT_WORK) -> None:
                     path.unlink()
 
 
-def _written(path: Path, data: bytes) -> Path:
+def _written(path: Path, data: bytes, mode: int = 0o600) -> Path:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

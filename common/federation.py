@@ -91,7 +91,7 @@ class Federation:
                 federation_key=bytes.fromhex(fields["federation_key"]),
                 coordinator_key=bytes.fromhex(fields["coordinator_key"]),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             if isinstance(error, InvalidInput):
                 raise
             raise InvalidInput("plan/roster", "not a federation document") from error

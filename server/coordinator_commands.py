@@ -79,7 +79,7 @@ def run(
     run_plan(home, plan, dry_run=dry_run, wait=wait, deadline=deadline, as_json=as_json)
 
 
-def status(home: Home = Path(), as_json: Json = False) -> None:
+def status(home: Home = Path(), as_json: Json = False) -> int:
     """Show sites, processes, runs and releases.
 
     Example:
@@ -88,7 +88,7 @@ def status(home: Home = Path(), as_json: Json = False) -> None:
     """
     from recommons.server.operating.run_command import show_status
 
-    show_status(home, as_json=as_json)
+    return show_status(home, as_json=as_json)
 
 
 def stop(

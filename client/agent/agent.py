@@ -29,7 +29,7 @@ __all__ = ["Agent"]
 _NODE_ID = "node.id"
 _LOCK = "agent.lock"
 # The line is as it was: the next message may well be answered.
-_GO_ON = frozenset({"agent/run-over", "agent/message", "site/disk"})
+_GO_ON = frozenset({"agent/run-over", "agent/message", "site/disk", "site/locked"})
 _log = logging.getLogger(__name__)
 
 
@@ -91,6 +91,7 @@ class Agent:
             site_dir=self.folder,
             node_id=node_id,
             ended=chores.look_soon,
+            stop=self.stop,
         )
         pace = Pace(
             shortest=connection.shortest_poll_seconds,

@@ -1,9 +1,15 @@
-"""One message, from its objects to the objects of its reply; only code installed here is run."""
+"""One message, from its objects to the objects of its reply; only code installed here is run.
+
+Where another process holds the site's database, a message waits for as long as its sender does: a
+step that could not be written down has not been taken, and is taken again.
+"""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from flwr.app import Context, Error, Message, RecordDict
@@ -30,6 +36,7 @@ from recommons.client.agent.logs import event
 from recommons.client.records.disk import is_full
 from recommons.client.records.outbox import note_outbound
 from recommons.common.bundle import BUNDLE_HASH
+from recommons.common.errors import RecommonsError
 from recommons.common.parcel import pack_parcel, unpack_parcel, write_once
 from recommons.common.wire import EXCHANGES
 
@@ -41,6 +48,10 @@ _DRAWN = "train.masked"
 """Where users may have been drawn: how long it takes tells how many, which nobody may know."""
 
 _MOST_RUNS = 64
+_LOCKED = "site/locked"
+_PAUSE_SECONDS = 0.5
+"""Between two tries, each of which has waited for the database."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +65,7 @@ class Answering:
         site_dir: The site's folder, which the app is told.
         node_id: Flower's id of this node.
         ended: Told when a run has ended: there may be a release.
+        stop: Set where nothing is to be waited for any more.
     """
 
     link: FleetLink
@@ -61,24 +73,27 @@ class Answering:
     site_dir: Path
     node_id: int
     ended: Callable[[], None] = lambda: None
+    stop: threading.Event = field(default_factory=threading.Event)
     _runs: dict[int, bool] = field(default_factory=dict)
 
     def answer(self, envelope: Envelope) -> None:
         """Fetch a message, let the app answer it, send the answer.
 
         Raises:
-            LinkError: The message or the line was lost, or the disk is full (``site/disk``); the
-                coordinator's deadline decides.
+            LinkError: The message or the line was lost, the disk is full (``site/disk``), or
+                another process held the database until the message was over (``site/locked``).
+                The coordinator's deadline decides.
         """
         start = time.perf_counter()
+        until = time.monotonic() + envelope.message.metadata.ttl
         metadata, run_id = envelope.message.metadata, envelope.message.metadata.run_id
         message, received = self._fetch(envelope)
         fetched = time.perf_counter()
         refusal = self._refusal(metadata)
-        reply = self._reply(message) if refusal is None else _error(message, refusal)
+        reply = self._patient_reply(message, until) if refusal is None else _error(message, refusal)
         computed = time.perf_counter()
         kind = metadata.message_type if metadata.message_type in _ALLOWED else "other"
-        sent = self._send(run_id, reply, kind, refusal)
+        sent = self._send(run_id, reply, kind, refusal, until)
         event(
             _log,
             "answered" if refusal is None else "refused",
@@ -140,6 +155,18 @@ class Answering:
             self._runs[run_id] = sound
         return self._runs[run_id]
 
+    def _waits(self, until: float) -> bool:
+        """Whether what the database was held for is tried again."""
+        event(_log, "database locked", code=_LOCKED)
+        return time.monotonic() < until and not self.stop.wait(_PAUSE_SECONDS)
+
+    def _patient_reply(self, message: Message, until: float) -> Message:
+        """The app's reply; that the database is locked is none, as long as it can be waited for."""
+        while True:
+            reply = self._reply(message)
+            if not _is_refused(reply, _LOCKED) or not self._waits(until):
+                return reply
+
     def _reply(self, message: Message) -> Message:
         TaskIdentity.run_id = message.metadata.run_id
         TaskIdentity.node_id, TaskIdentity.task_id = self.node_id, 0
@@ -156,7 +183,9 @@ class Answering:
             event(_log, "fault", error=type(error).__name__)
             return _error(message, type(error).__name__)
 
-    def _send(self, run_id: int, reply: Message, kind: str, refusal: str | None) -> int:
+    def _send(
+        self, run_id: int, reply: Message, kind: str, refusal: str | None, until: float
+    ) -> int:
         """Note an answer in the outbox, then send it; returns its bytes."""
         with no_object_id_recompute():  # a vector is written and hashed once
             if reply.has_content():
@@ -165,24 +194,42 @@ class Answering:
             objects = get_all_nested_objects(reply).values()
             parcel = pack_parcel(item.deflate() for item in objects)
             head = remove_content_from_message(reply) if reply.has_content() else reply
-            try:
-                note_outbound(
-                    self.site_dir,
-                    kind=kind,
-                    size=len(parcel),
-                    sha256=reply.object_id,
-                    code=refusal,
-                    now=time.time(),
-                )
-            except (OSError, SQLAlchemyError) as error:
-                if not is_full(error):
-                    raise
-                raise LinkError("site/disk", "the answer cannot be noted, so it stays") from error
+            self._note(kind, len(parcel), reply.object_id, refusal, until)
             tree = ObjectTree(object_id=reply.object_id)
             session, wanted = self.link.announce(message_to_proto(head), tree)
         if reply.object_id in wanted:
             self.link.upload(run_id, session, reply.object_id, parcel)
         return len(parcel)
+
+    def _note(self, kind: str, size: int, sha256: str, code: str | None, until: float) -> None:
+        """Write an answer down, durably, before it leaves.
+
+        Raises:
+            LinkError: ``site/disk`` or ``site/locked``: it cannot be, so the answer stays.
+        """
+        said = "the answer cannot be noted, so it stays"
+        note = partial(note_outbound, self.site_dir, kind=kind, size=size, sha256=sha256, code=code)
+        while True:
+            try:
+                note(now=time.time())
+            except RecommonsError as error:
+                if error.code != _LOCKED:
+                    raise
+                if not self._waits(until):
+                    raise LinkError(_LOCKED, said) from error
+            except (OSError, SQLAlchemyError) as error:
+                if not is_full(error):
+                    raise
+                raise LinkError("site/disk", said) from error
+            else:
+                return
+
+
+def _is_refused(reply: Message, code: str) -> bool:
+    """Whether a reply is the app's refusal under this code."""
+    if not reply.has_content():
+        return False
+    return any(record.get("refusal") == code for record in reply.content.config_records.values())
 
 
 def _error(message: Message, reason: str) -> Message:

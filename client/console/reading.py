@@ -116,7 +116,7 @@ class SiteReader:
 
         Raises:
             InvalidInput: A file of the folder is not as it must be.
-            RecommonsError: ``site/disk``.
+            RecommonsError: ``site/disk`` or ``site/locked``.
         """
         with named_faults(self.folder):
             return self._seen()

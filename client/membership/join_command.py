@@ -178,7 +178,7 @@ def _check(joining: Joining) -> None:
 
 def _bring_catalogue(folder: Path) -> None:
     """Fetch it now, for the checks that come next; where that fails, the agent does it."""
-    with suppress(RecommonsError), gateway_client(folder) as client:
+    with suppress(RecommonsError, OSError), gateway_client(folder) as client:
         fetch_catalogue(folder, client)
     typer.echo("\n".join(lines_of(catalogue_findings(folder))))
 

@@ -81,7 +81,7 @@ def read_status(folder: Path) -> SiteStatus:
 
     Raises:
         InvalidInput: ``site/folder``: it is not a site's, or a file of it cannot be read.
-        RecommonsError: ``site/disk``.
+        RecommonsError: ``site/disk`` or ``site/locked``.
     """
     with named_faults(folder):
         return _status(folder)

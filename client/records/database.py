@@ -5,6 +5,8 @@ anew. Whoever opens a file that is open here already shares its connections. The
 its last user; an agent, which opens its site for every message, asks for it to stay open.
 
 A file that was put in the place of another is another file: it is opened anew.
+
+Another process may hold the file: a step waits for it, and whoever only looks waits for less long.
 """
 
 import sqlite3
@@ -15,14 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-__all__ = ["DATABASE", "SharedDatabase", "kept_open", "reading_engine"]
+from recommons.common.errors import RecommonsError
+
+__all__ = ["DATABASE", "SharedDatabase", "kept_open", "reading_engine", "waiting_by_name"]
 
 DATABASE = "site.db"
 """In a site's folder."""
 
 _BUSY_MILLISECONDS = 30_000
+_LOOK_SECONDS = 10.0
+_PRIMARY = 0xFF
+_HELD = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 _lock = threading.Lock()
 _open: "dict[Path, SharedDatabase]" = {}
@@ -96,6 +104,24 @@ def kept_open(path: Path) -> Iterator[None]:
                 _open[path]._close_if_unused()
 
 
+@contextmanager
+def waiting_by_name() -> Iterator[None]:
+    """Give a database that another process holds its own name, once it was waited for.
+
+    Raises:
+        RecommonsError: ``site/locked``. Nothing of the transaction was written.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        if not isinstance(code, int) or code & _PRIMARY not in _HELD:
+            raise
+        raise RecommonsError(
+            "site/locked", f"{DATABASE} is held by another process for longer than is waited for it"
+        ) from error
+
+
 def reading_engine(path: Path) -> Engine:
     """Looks only: nothing is made or changed, and no writer waits for a transaction of it.
 
@@ -126,7 +152,7 @@ def _reader(path: Path) -> sqlite3.Connection:
 def _looked(path: Path, mode: str) -> sqlite3.Connection:
     """A connection through which the file was read once."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(uri, uri=True, timeout=10.0, isolation_level=None)
+    connection = sqlite3.connect(uri, uri=True, timeout=_LOOK_SECONDS, isolation_level=None)
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
     except BaseException:

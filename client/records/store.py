@@ -30,7 +30,7 @@ from sqlalchemy.exc import IntegrityError
 from recommons.client.budgets.store import BudgetStore
 from recommons.client.budgets.tables import BUDGET_TABLES
 from recommons.client.records import books, outbox
-from recommons.client.records.database import SharedDatabase, reading_engine
+from recommons.client.records.database import SharedDatabase, reading_engine, waiting_by_name
 from recommons.common.errors import Refusal
 from recommons.common.tables import is_unnumbered
 
@@ -116,10 +116,15 @@ class SiteStore:
         path: The database file; made on first use, readable by its owner alone.
         read_only: Look only: nothing is made or changed, and no writer waits for a transaction
             that is open for a moment.
+
+    Raises:
+        InvalidInput: ``site/database``: it has tables of another version.
+        RecommonsError: ``site/locked``: another process holds it.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self._shared = None if read_only else SharedDatabase.of(path, _make_tables)
+        with waiting_by_name():
+            self._shared = None if read_only else SharedDatabase.of(path, _make_tables)
         self._engine = reading_engine(path) if self._shared is None else self._shared.engine
         self._closed = False
         if read_only:
@@ -137,8 +142,12 @@ class SiteStore:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """All or nothing, durable on return."""
-        with self._engine.begin() as connection:
+        """All or nothing, durable on return.
+
+        Raises:
+            RecommonsError: ``site/locked``: another process holds the file; nothing was written.
+        """
+        with waiting_by_name(), self._engine.begin() as connection:
             yield connection
 
     def run(self, connection: Connection, run_id: bytes) -> RunRecord | None:

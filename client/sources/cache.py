@@ -32,8 +32,8 @@ from recommons.common.data.interactions import Interactions
 __all__ = ["Manifest", "OwnUsers", "drop_copy", "open_copy", "publish", "write_copy"]
 
 _CURRENT, _MANIFEST = "current", "manifest.json"
-_VERSION = 2
-"""2: of decimal times the whole units, as of whole numbers; before, thousandths."""
+_VERSION = 3
+"""3: times are microseconds since 1970; before, numbers had whole units of their own."""
 _TYPES: dict[str, npt.DTypeLike] = {
     "keys": np.uint64,
     "indptr": np.int64,

@@ -1,5 +1,21 @@
-"""Times as whole numbers, whatever the file writes them as."""
+"""Times in microseconds since 1970, whatever they are written as.
 
+Each cell says by itself what it counts, so that files, rows and sites that write times differently
+are put in one order, and one user's way of writing decides nothing for another.
+
+| a cell is | it is read as |
+|---|---|
+| a date, or ISO 8601 | what it says; without an offset, UTC |
+| a number from 0, below 2100 in seconds | seconds since 1970 |
+| a number from 1995, below 2100, in milli-, micro- or nanoseconds | those since 1970 |
+| any other number | none: in no unit does it lie in those years |
+
+No number is two of these: one that is milliseconds of 1995 is seconds of the year 26,969. Digits of
+a date (20231114221320) and counts from other years (1601, 1900, the year 1) in small units are
+none. Nothing below a microsecond is kept.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -9,6 +25,11 @@ from recommons.client.sources.tables import ROW, Table
 from recommons.common.errors import DataError
 
 __all__ = ["Clock", "clock_by_cell", "clock_of"]
+
+_FIRST, _LAST = 788_918_400, 4_102_444_800
+"""1995 and 2100, in seconds since 1970: years of which numbers in small units are believed."""
+
+_MICRO, _NANO = 10**6, 10**9
 
 _ISO = tuple(
     f"%Y-%m-%d{clock}{zone}"
@@ -24,16 +45,12 @@ _ISO = tuple(
 
 @dataclass(frozen=True, kw_only=True)
 class Clock:
-    """How a column's times are read: one way for the whole column.
-
-    The order of times matters, and to a model that reads sequences the time between them. So
-    numbers have one unit, the column's own: whole ones as they are, decimal ones without their
-    fraction. A cell then counts the same whichever of the two it and its neighbours are; within
-    one unit the order is lost. Dates and ISO 8601 are in microseconds since 1970.
+    """How a column's times are read.
 
     Attributes:
-        kind: ``whole``, ``decimal``, ``date`` (Polars' own type) or ``iso``; ``cell`` where each
-            cell of text is read for itself, whatever the others are.
+        kind: ``whole`` and ``decimal`` (numbers of Polars' own types), ``number`` (text), ``date``
+            (Polars' own types) or ``iso``; ``cell`` where each cell of text is read for itself,
+            whatever the others are.
         form: The ISO form of the whole column, for ``iso``.
     """
 
@@ -41,33 +58,60 @@ class Clock:
     form: str = ""
 
     @property
-    def unit(self) -> str:
-        """What the whole numbers count, as far as the column says."""
-        if self.kind in ("whole", "decimal"):
-            return "its own unit"
-        return "its cells' own units" if self.kind == "cell" else "microseconds"
-
-    @property
     def expected(self) -> str:
         """What a cell of the column must be."""
         if self.kind == "iso":
             return "a time in the form of the column's first"
-        return {"whole": "a whole number", "decimal": "a finite number"}.get(self.kind, "a time")
+        numbers = {"whole": "a whole number", "decimal": "a finite number", "number": "a number"}
+        return numbers.get(self.kind, "a time")
 
     def read(self, column: str) -> pl.Expr:
-        """int64; null where the cell is empty or unreadable."""
+        """Microseconds since 1970, int64; null where the cell is empty or no time."""
         cell = pl.col(column)
         if self.kind == "whole":
-            return cell.cast(pl.Int64, strict=False)
+            return _of_whole(cell)
         if self.kind == "decimal":
-            number = cell.cast(pl.Float64, strict=False)
-            finite = pl.when(number.is_finite()).then(number)
-            return finite.floor().cast(pl.Int64, strict=False)
+            return _of_decimal(cell)
+        if self.kind == "number":
+            # As a whole number it has all its digits.
+            whole = cell.cast(pl.Int64, strict=False).is_not_null()
+            return pl.when(whole).then(_of_whole(cell)).otherwise(_of_decimal(cell))
         if self.kind == "date":
             return cell.cast(pl.Datetime("us")).dt.epoch("us")
         if self.kind == "cell":
             return cell.map_batches(_each_cell, return_dtype=pl.Int64, is_elementwise=True)
         return cell.str.to_datetime(self.form, time_unit="us", strict=False).dt.epoch("us")
+
+    def is_number(self, column: str) -> pl.Expr:
+        """Whether the cell is a finite number, be it a time or not."""
+        if self.kind in ("date", "iso"):
+            return pl.lit(value=False)
+        number = pl.col(column).cast(pl.Float64, strict=False)
+        return number.is_finite().fill_null(value=False)
+
+
+def _of_whole(cell: pl.Expr) -> pl.Expr:
+    number = cell.cast(pl.Int64, strict=False)
+    return _in_its_unit(
+        number,
+        [number * _MICRO, number * (_MICRO // 1000), number, number // (_NANO // _MICRO)],
+    )
+
+
+def _of_decimal(cell: pl.Expr) -> pl.Expr:
+    number = cell.cast(pl.Float64, strict=False)
+    number = pl.when(number.is_finite()).then(number)
+    ways = [number * _MICRO, number * (_MICRO // 1000), number, number / (_NANO // _MICRO)]
+    return _in_its_unit(number, [way.round().cast(pl.Int64, strict=False) for way in ways])
+
+
+def _in_its_unit(number: pl.Expr, ways: Sequence[pl.Expr]) -> pl.Expr:
+    """The one of four ways (seconds, milli-, micro-, nanoseconds) that fits; negative if it is."""
+    chosen = pl.when(number < 0).then(pl.lit(-1)).when(number < _LAST).then(ways[0])
+    for a_second, way in zip((1000, _MICRO, _NANO), ways[1:], strict=True):
+        within = number.is_between(_FIRST * a_second, _LAST * a_second, closed="left")
+        chosen = chosen.when(within).then(way)
+    return chosen.otherwise(None)
 
 
 def clock_of(table: Table, column: str) -> Clock:
@@ -83,12 +127,12 @@ def clock_of(table: Table, column: str) -> Clock:
         return Clock(kind="decimal")
     if dtype == pl.Date or isinstance(dtype, pl.Datetime):
         return Clock(kind="date")
-    expected = "times as whole numbers or ISO 8601"
+    expected = "times as numbers or ISO 8601"
     table.require_type(column, fits=dtype == pl.String, expected=expected)
     present = table.frame.filter(pl.col(column).is_not_null())
     first = table.collect(present.select(ROW, column).head(1))
     if first.is_empty():
-        return Clock(kind="whole")  # there is nothing to read, and the checks of rows say so
+        return Clock(kind="number")  # there is nothing to read, and the checks of rows say so
     clock = _clock_of_text(first, column)
     if clock is None:
         place = table.place(first[ROW][0], column)
@@ -118,9 +162,9 @@ def _each_cell(cells: pl.Series) -> pl.Series:
     first = None
     if len(left):
         first = _clock_of_text(pl.DataFrame({"cell": cells.gather(left[:1])}), "cell")
-    ways = [Clock(kind="whole"), Clock(kind="decimal"), *(Clock(kind="iso", form=f) for f in _ISO)]
+    ways = [Clock(kind="number"), *(Clock(kind="iso", form=form) for form in _ISO)]
     if first is not None and first.kind == "iso":
-        ways.insert(2, first)
+        ways.insert(1, first)
     for way in ways:
         if not len(left):
             break
@@ -131,8 +175,10 @@ def _each_cell(cells: pl.Series) -> pl.Series:
 
 
 def _clock_of_text(first: pl.DataFrame, column: str) -> Clock | None:
-    ways = (Clock(kind="whole"), Clock(kind="decimal"), *(Clock(kind="iso", form=f) for f in _ISO))
-    for clock in ways:
+    number = Clock(kind="number")
+    if first.select(number.is_number(column)).item():
+        return number
+    for clock in (Clock(kind="iso", form=form) for form in _ISO):
         if first.select(clock.read(column)).item() is not None:
             return clock
     return None

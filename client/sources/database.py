@@ -9,7 +9,7 @@ import re
 import sqlite3
 import uuid
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 from sqlalchemy import CursorResult, create_engine, event, text
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -51,6 +51,7 @@ def query_tables(url: URL, query: str, names: ColumnNames) -> Generator[Table, N
     with _named_errors(url):
         engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
         event.listen(engine, "connect", _take_any_row)
+        event.listen(engine, "handle_error", _close_cursor)
         options: dict[str, Any] = {"stream_results": True, "max_row_buffer": _PART_ROWS}
         if url.get_backend_name() == "postgresql":
             options |= {"postgresql_readonly": True}
@@ -107,6 +108,14 @@ def _take_any_row(connection: object, _record: object) -> None:
             psycopg.adapters.register_loader(name, text_loader)
         psycopg.execute("SET DateStyle TO ISO")
         psycopg.commit()
+
+
+def _close_cursor(failed: ExceptionContext) -> None:
+    """SQLAlchemy leaves a cursor open whose line was lost."""
+    cursor = getattr(failed.execution_context, "cursor", None)
+    if failed.is_disconnect and cursor is not None:
+        with suppress(Exception):  # of the driver's own: the line is lost, and told so already
+            cursor.close()
 
 
 def _column(name: str, cells: Sequence[Any], *, is_id: bool) -> pl.Series:

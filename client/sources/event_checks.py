@@ -167,11 +167,18 @@ def _time_checks(columns: EventColumns, clock: Clock | None) -> Iterator[_Check]
         code="data/missing-value",
         message="the cell is empty; expected a time",
     )
+    number = clock.is_number(name)
     yield _Check(
         column=name,
-        bad=cell.is_not_null() & time.is_null(),
+        bad=cell.is_not_null() & time.is_null() & ~number,
         code="data/unreadable",
         message=f"unreadable; expected {clock.expected}",
+    )
+    yield _Check(
+        column=name,
+        bad=time.is_null() & number,
+        code="data/time-unit",
+        message="the number is a time in no unit; expected seconds since 1970",
     )
     yield _Check(
         column=name,

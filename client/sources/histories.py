@@ -76,7 +76,7 @@ def write_histories(
 ) -> None:
     """Write users' pairs as a Parquet file of events (user_id, item_id), by user and item.
 
-    Times are written as they are (``timestamp``). Kinds are not: their names are gone.
+    Times are written as moments (``timestamp``). Kinds are not written: their names are gone.
 
     Raises:
         InvalidInput: The sizes do not agree.
@@ -94,5 +94,6 @@ def write_histories(
     items = pl.Series(catalogue.item_ids).gather(interactions.indices)
     frame = pl.DataFrame({"user_id": rows, "item_id": items})
     if interactions.times is not None:
-        frame = frame.with_columns(timestamp=pl.Series(interactions.times))
+        # A column that says its unit: microseconds soon after 1970 would be read as seconds.
+        frame = frame.with_columns(timestamp=pl.Series(interactions.times).cast(pl.Datetime("us")))
     frame.write_parquet(path)

@@ -97,7 +97,6 @@ def open_source(folder: Path, settings: DataSettings, tally: Tally) -> Events:
         rest, close = itertools.chain(found, streams), streams.close
     else:
         found = list(_of_files(folder, settings, tally))
-        _refuse_mixed_times(found)
         rest, close = iter(found), _nothing
     return Events(
         timed=bool(found) and all(stream.timed for stream in found),
@@ -126,21 +125,6 @@ def _of_query(
     with closing(query_tables(url, settings.events.query or "", settings.names)) as tables:
         for table in tables:
             yield tally.add(sift_events(table, settings.names, settings.positives))
-
-
-def _refuse_mixed_times(streams: list[EventStream]) -> None:
-    """Files whose columns count time in different units could not be put in order.
-
-    Text says of each cell for itself what it counts: it goes with all.
-
-    Raises:
-        DataError: ``data/ambiguous``; it depends on the columns' types alone.
-    """
-    clocks = [(stream.clock, stream.table.label) for stream in streams]
-    units = {clock.unit: label for clock, label in clocks if clock and clock.kind != "cell"}
-    if len(units) > 1:
-        shown = " and ".join(f"{label} in {unit}" for unit, label in units.items())
-        raise DataError("data/ambiguous", f"files count time in different units: {shown}")
 
 
 def _nothing() -> None:

@@ -245,6 +245,11 @@ RUNNING: dict[str, Code] = {
         meaning="A run is open at the site, which the change would end.",
         remedy="Wait until the run is over: `recommons site status` shows it.",
     ),
+    "site/locked": Code(
+        meaning="Another process holds the site's database, for longer than a step waits for it.",
+        remedy="Wait until the other `recommons` command, the backup or whatever else has "
+        "`site.db` open is done, or stop it. Nothing is lost: the agent goes on by itself.",
+    ),
     "site/disk": Code(
         meaning="The site's disk is full, or takes no more for another reason; a step that cannot "
         "be written down is not taken.",

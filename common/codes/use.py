@@ -26,7 +26,7 @@ USE: dict[str, Code] = {
         remedy="Put a file of events (events.parquet, events.csv, ...) into the folder.",
     ),
     "data/ambiguous": Code(
-        meaning="Two files, columns or units of time could be meant, and nothing says which.",
+        meaning="Two files or columns could be meant, and nothing says which.",
         remedy="Keep one of the named files or columns, or name the one that is meant.",
     ),
     "data/missing-column": Code(
@@ -62,6 +62,11 @@ USE: dict[str, Code] = {
     "data/negative-time": Code(
         meaning="An event's time lies before 1970.",
         remedy="Give times as seconds since 1970 or as ISO 8601, none before 1970.",
+    ),
+    "data/time-unit": Code(
+        meaning="A number in a column of times is neither seconds since 1970 nor milli-, micro- or "
+        "nanoseconds of a year from 1995 to 2099.",
+        remedy="Give times as seconds since 1970, or as ISO 8601, which says what it counts.",
     ),
     "data/benchmark": Code(
         meaning="Only one of the two files of a published benchmark is there, or one does not fit "

@@ -152,6 +152,11 @@ class Console:
         def named(request: Request, error: RecommonsError) -> Response:
             return self._error(request, 503, error.code, error.message)
 
+        @app.exception_handler(OSError)
+        def refused(request: Request, error: OSError) -> Response:
+            said = error.strerror or type(error).__name__
+            return self._error(request, 503, "command/system", said)
+
         @app.exception_handler(HTTPException)
         def unknown(request: Request, error: HTTPException) -> Response:
             return self._error(request, error.status_code, None, "there is no such page")

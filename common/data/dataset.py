@@ -26,7 +26,7 @@ class Dataset:
         user_ids: One id a row of `interactions`, ascending as strings.
         interactions: The positives: distinct pairs, however often a pair occurs.
         first_times: int64, aligned with ``interactions.indices``: when the pair first occurred,
-            in whole units of the file's own clock; None where the events have no time.
+            in microseconds since 1970; None where the events have no time.
         countries: One value a user, null where unknown; None where the events have no such column.
         roles: The fixed split that came with the data, if any.
         rows: Events read, before any were left out.

@@ -24,8 +24,8 @@ class Interactions:
         indptr: int64, shape ``(n_users + 1,)``; row u is ``indices[indptr[u]:indptr[u + 1]]``.
         indices: int32, item indices, strictly ascending within a row.
         n_items: Size of the catalogue.
-        times: int64, aligned with `indices`: when the pair last occurred, in whole units of the
-            source's own clock; None where events have no time. Models without order ignore it.
+        times: int64, aligned with `indices`: when the pair last occurred, in microseconds since
+            1970; None where events have no time. Models without order ignore it.
         kinds: int16, aligned with `indices`: the type of that event, 0 for none; None where events
             have no types.
     """

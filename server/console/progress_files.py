@@ -102,5 +102,5 @@ def _event(line: bytes) -> Live | None:
     try:
         document: dict[str, Any] = json.loads(line)
         return Live.model_validate(document)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None

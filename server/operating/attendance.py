@@ -18,18 +18,24 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recommons.common.codes import REMEDIES
 from recommons.common.durably import is_disk_fault
 from recommons.common.errors import RecommonsError
 from recommons.common.locking import is_locked, locked_or_not
+from recommons.common.privacy.ledger_forms import TIME
 from recommons.server.records.folder import now
 from recommons.server.rounds.progress import RoundProgress
 
 __all__ = [
     "HISTORY",
     "LastEnd",
+    "LastProgress",
     "ProgressFiles",
     "RunOptions",
     "attended",
@@ -59,10 +65,11 @@ class RunOptions:
 
     @classmethod
     def read(cls, run: Path) -> "RunOptions":
-        """Of a run; the defaults where none were written."""
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            fields = json.loads((run / _OPTIONS).read_bytes())
-            return cls(deadline_seconds=float(fields["deadline_seconds"]))
+        """Of a run; the defaults where none were written, or none that make sense."""
+        with suppress(ValueError, KeyError, TypeError):
+            seconds = float(_read(run / _OPTIONS)["deadline_seconds"])
+            if 0 < seconds < inf:
+                return cls(deadline_seconds=seconds)
         return cls()
 
     def write(self, run: Path) -> None:
@@ -157,14 +164,37 @@ class LastEnd:
 
 def last_end(run: Path) -> LastEnd | None:
     """How the last process ended; None where it lives, was killed, or none began."""
-    with suppress(TypeError):
-        return LastEnd(**_read(run / _PROCESS).get("ended", {}))
+    match _read(run / _PROCESS).get("ended"):
+        case {"time": str(time), "code": None | str() as code, "message": str(message)}:
+            if code is None or code in REMEDIES:
+                return LastEnd(time=time, code=code, message=message)
     return None
 
 
-def last_progress(run: Path) -> dict[str, Any]:
-    """The last step, empty where there is none."""
-    return _read(run / _PROGRESS)
+class LastProgress(BaseModel):
+    """The last step of a run, as `RoundProgress` has it; what is not there has its default.
+
+    Attributes:
+        time: When it began, UTC.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    time: Annotated[str, Field(pattern=f"^{TIME.pattern}$")] | None = None
+    round: int = 0
+    attempt: int = 0
+    step: str = ""
+    dropped: tuple[str, ...] = ()
+    bytes_up: int = 0
+    bytes_down: int = 0
+    refusals: tuple[str, ...] = ()
+
+
+def last_progress(run: Path) -> LastProgress:
+    """The last step; nothing but defaults where there is none that can be read."""
+    with suppress(ValidationError):
+        return LastProgress.model_validate(_read(run / _PROGRESS))
+    return LastProgress()
 
 
 @dataclass(frozen=True)
@@ -202,7 +232,7 @@ def _say_last(path: Path, fields: dict[str, Any]) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError):
         found = json.loads(path.read_bytes())
         if isinstance(found, dict):
             return found

@@ -2,9 +2,9 @@
 
 A run whose process was killed, or died of something that has no name, or for want of room
 on the disk, goes on in a new run of Flower's, where its ledger ends: what was open counts as spent.
-A run that has no attempts left, and whose end no site has heard, is taken up when one is there: it
-keeps what sites have reserved. One that ended under another name of ours (too few sites, the
-operator's word) is left to the operator.
+A run that has no attempts left, or that the operator ended for good, and whose end no site has
+heard, is taken up when one is there, to be told. One that ended under another name of ours (too few
+sites, the operator's word to stop) is left to the operator.
 """
 
 import logging
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from recommons.common.errors import RecommonsError
 from recommons.common.plan import Plan
+from recommons.server.operating.attendance import last_progress
 from recommons.server.operating.control import Control, connected
 from recommons.server.operating.starting import busy_run, start_run, starting
 from recommons.server.operating.status_reading import run_states
@@ -26,6 +27,7 @@ __all__ = ["Keeper", "register_sites"]
 
 _BY_ITSELF = frozenset({"run/interrupted", "run/fault", "coordinator/disk"})
 _TO_BE_TOLD = "run/attempts"
+_UNFINISHED = frozenset({"waiting", "stopped"})
 _STEADY_SECONDS = 30.0
 _log = logging.getLogger(__name__)
 
@@ -70,6 +72,7 @@ class Keeper:
     _members: float | None = None
     _due: dict[str, float] = field(default_factory=dict)
     _tries: dict[str, int] = field(default_factory=dict)
+    _asked: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def start(self) -> None:
         """Begin."""
@@ -78,11 +81,11 @@ class Keeper:
     def look(self) -> list[str]:
         """Take up what can be taken up; returns the names of the runs."""
         taken: list[str] = []
-        for name, code in self._left():
+        for name, over in self._left():
             if time.monotonic() < self._due.get(name, 0.0):
                 continue
             try:
-                if self._take_up(name, code):
+                if self._take_up(name, over=over):
                     _log.warning("run %s was taken up again", name)
                     taken.append(name)
             except RecommonsError as error:  # others may go on all the same
@@ -96,38 +99,50 @@ class Keeper:
             register_sites(self.home, self.every_seconds)
             self._members = changed
 
-    def _left(self) -> list[tuple[str, str]]:
-        """Runs that wait for nobody's word, with the code they ended under."""
-        folder = self.home.folder
-        return [
-            (name, code)
-            for name, (state, code) in run_states(folder).items()
-            if state == "waiting"
-            and code is not None
-            and (code in _BY_ITSELF or code == _TO_BE_TOLD)
-            and flower_runs(folder / RUNS / name)
-            and stop_asked(folder / RUNS / name) is None
-        ]
+    def _left(self) -> list[tuple[str, bool]]:
+        """Runs that wait for nobody's word, and whether they are over and only to be told so."""
+        found = []
+        for name, (state, code) in run_states(self.home.folder).items():
+            path = self.home.folder / RUNS / name
+            if state not in _UNFINISHED or not flower_runs(path):
+                continue
+            asked = stop_asked(path)
+            over = code == _TO_BE_TOLD if asked is None else asked.for_good
+            if over or (asked is None and code in _BY_ITSELF):
+                found.append((name, over))
+        return found
 
-    def _take_up(self, name: str, code: str) -> bool:
+    def _take_up(self, name: str, *, over: bool) -> bool:
         """Carry out the rest of a run; whether this was the moment for it.
 
         Raises:
             RecommonsError: ``coordinator/superlink``, or ``run/ledger-busy``: a command starts one.
         """
         path = self.home.folder / RUNS / name
-        if code == _TO_BE_TOLD and not self._heard_by_somebody(path):
+        here = self._here(path) if over else frozenset()
+        if over and not self._is_worth_telling(path, here):
             return False
         with starting(self.home.folder), Control(self.home) as control:
             if busy_run(control, self.home.folder) is not None:
                 return False
             self._put_off(name)
+            self._asked[name] = here
             start_run(control, path)
         return True
 
-    def _heard_by_somebody(self, path: Path) -> bool:
+    def _here(self, path: Path) -> frozenset[str]:
+        """The sites of a run that are connected."""
         cohort = Plan.from_bytes((path / "plan.json").read_bytes()).cohort
-        return not (connected(self.home) or frozenset()).isdisjoint(cohort)
+        return (connected(self.home) or frozenset()) & frozenset(cohort)
+
+    def _is_worth_telling(self, path: Path, here: frozenset[str]) -> bool:
+        """Whether somebody may be there who has joined the run.
+
+        Where no attempt has begun perhaps nobody has. Then it is told to those alone who were not
+        there, or have left, since it was told last: otherwise this would have no end.
+        """
+        asked = self._asked[path.name] = self._asked.get(path.name, frozenset()) & here
+        return bool(here) if last_progress(path).round else not here <= asked
 
     def _put_off(self, name: str) -> None:
         """When the next attempt at a run is due, should this one come to nothing."""

@@ -31,7 +31,7 @@ from recommons.server.records.runs import RUNS, Runs
 
 __all__ = ["coordinator_registry", "reasons"]
 
-_STATES = ("running", "waiting", "stopped", "failed", "finished")
+_STATES = ("running", "waiting", "stopped", "failed", "finished", "damaged")
 _PREFIX = "recommons_coordinator"
 
 Online = Callable[[], frozenset[str] | None]
@@ -76,8 +76,11 @@ class _Home(Collector):
         """Read the home."""
         try:
             status = self._status()
-        except (RecommonsError, OSError):
+        except (RecommonsError, OSError) as error:
+            yield _fault(error.code if isinstance(error, RecommonsError) else "coordinator/home")
             return
+        if status.fault is not None:
+            yield _fault(status.fault[0])
         yield InfoMetricFamily(
             _PREFIX,
             "The federation and the software.",
@@ -142,7 +145,8 @@ def _of_processes(status: Status) -> Iterator[Metric]:
         name = (str(process["name"]),)
         up.add_metric(name, bool(process["up"]))
         starts.add_metric(name, float(process["starts"]))
-        since.add_metric(name, datetime.fromisoformat(process["since"]).timestamp())
+        if process["since"]:
+            since.add_metric(name, datetime.fromisoformat(process["since"]).timestamp())
     yield from (up, starts, since)
 
 
@@ -180,6 +184,13 @@ def _of_latest(run: RunStatus) -> Iterator[Metric]:
     if run.updated is not None:
         moment = datetime.fromisoformat(run.updated).timestamp()
         yield _gauge("run_updated_timestamp_seconds", "When it was last heard of.", moment)
+
+
+def _fault(code: str) -> GaugeMetricFamily:
+    said = "The ledger or another file of the home cannot be read, by the fault's code."
+    fault = GaugeMetricFamily(f"{_PREFIX}_fault", said, labels=["code"])
+    fault.add_metric([code], 1)
+    return fault
 
 
 def _gauge(name: str, said: str, value: float) -> GaugeMetricFamily:

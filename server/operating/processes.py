@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -153,9 +154,23 @@ def process_states(folder: Path) -> list[dict[str, Any]]:
     try:
         found = json.loads((folder / _STATES).read_bytes())
         alive = Path(f"/proc/{int(found['supervisor'])}").exists()
-        return [{**state, "up": state["up"] and alive} for state in found["processes"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        return [_state(state, alive=alive) for state in found["processes"]]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
+
+
+def _state(told: Mapping[str, Any], *, alive: bool) -> dict[str, Any]:
+    """What was written of one child; raises whatever reading garbage raises."""
+    since = str(told["since"])
+    if since:  # empty before it was first started
+        datetime.fromisoformat(since)
+    return {
+        "name": str(told["name"]),
+        "pid": None if told["pid"] is None else int(told["pid"]),
+        "up": told["up"] is True and alive,
+        "since": since,
+        "starts": int(told["starts"]),
+    }
 
 
 def forget_processes(folder: Path) -> None:

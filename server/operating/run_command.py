@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from recommons.common.errors import InvalidInput, RecommonsError
+from recommons.common.errors import InvalidInput, LedgerError, RecommonsError
 from recommons.common.units import byte_size, epsilon_text
 from recommons.server.operating.attendance import HISTORY, RunOptions, is_attended, last_end
 from recommons.server.operating.control import Control, connected
@@ -34,6 +34,10 @@ _LOOK_SECONDS = 0.2
 _NOT_OFFERED = (
     "HOME/catalogue.json, which sites fetch, is not the plan's catalogue: a site that has no copy "
     "of the plan's from elsewhere refuses it.\n"
+)
+_NOBODY_TOLD = (
+    "No site of the run was there to be told. `recommons coordinator start` tells them by itself "
+    "when one is back.\n"
 )
 _FIELDS = frozenset(field.name for field in fields(RoundProgress))
 
@@ -125,10 +129,12 @@ def stop_run(
     ask_to_stop(run, request)
     if state != "running" and request.for_good:
         _tell_the_end(home, run)
-        _until(lambda: is_attended(run) or run_states(home.folder)[run.name][0] == "failed")
     if wait:
         _until(lambda: not is_attended(run))
     _print_run(home, run, as_json=as_json)
+    if wait and request.for_good and not as_json:
+        state, _ = run_states(home.folder)[run.name]
+        sys.stderr.write("" if state in ("finished", "failed") else _NOBODY_TOLD)
 
 
 def _tell_the_end(home: CoordinatorHome, run: Path) -> None:
@@ -137,16 +143,29 @@ def _tell_the_end(home: CoordinatorHome, run: Path) -> None:
         if busy_run(control, home.folder) != run.name:
             check_idle(control, home.folder)
             start_run(control, run)
+    with Control(home) as control:
+        # It may come and go between two looks: where no site is there, it has nothing to do.
+        _until(lambda: is_attended(run) or control.run_state(flower_runs(run)[-1]).over)
 
 
-def show_status(folder: Path, *, as_json: bool) -> None:
-    """Print where the coordinator, its sites, runs and releases stand."""
+def show_status(folder: Path, *, as_json: bool) -> int:
+    """Print where the coordinator, its sites, runs and releases stand.
+
+    Returns:
+        The exit status: 1 where the ledger is damaged, which is told beside the rest.
+
+    Raises:
+        LedgerError: The same, where people read it, after the rest.
+    """
     home = CoordinatorHome.open(folder)
     status = read_status(home, online=connected(home))
     if as_json:
         _print_json(status.to_json())
-        return
+        return 0 if status.fault is None else 1
     _print_status(status, Console())
+    if status.fault is not None:
+        raise LedgerError(*status.fault)
+    return 0
 
 
 def _check_ready(
@@ -265,6 +284,8 @@ def _words(run: RunStatus) -> str:
     if run.state == "running":
         where = f"round {run.round} of {run.rounds}, attempt {run.attempt}, {run.step}"
         state = f"running: {where}"
+    if not run.plan:
+        return f"run {run.run}: {state}"
     cost = "no privacy claimed"
     if run.epsilon_spent is not None and run.epsilon_reserved is not None:
         cost = (

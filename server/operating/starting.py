@@ -12,6 +12,7 @@ from recommons.common.errors import RecommonsError
 from recommons.common.locking import locked_or_not
 from recommons.server.operating.attendance import left_in
 from recommons.server.operating.control import Control
+from recommons.server.operating.ledger_reading import check_ledger
 from recommons.server.operating.status_reading import run_states
 from recommons.server.records.runs import RUNS, flower_runs, note_flower_run
 
@@ -30,10 +31,12 @@ def starting(home: Path) -> Iterator[None]:
 
     Raises:
         RecommonsError: ``run/ledger-busy``: somebody else does.
+        LedgerError: A line of the ledger is damaged, so that no run could go on after it.
     """
     with locked_or_not(home / _LOCK) as alone:
         if not alone:
             raise RecommonsError("run/ledger-busy", "another process is starting a run just now")
+        check_ledger(home)
         yield
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from recommons.common.codes import REMEDIES
+
 __all__ = ["ReleaseStatus", "RunStatus", "SiteStatus", "Status"]
 
 
@@ -34,8 +36,10 @@ class RunStatus:
         plan: The plan's hash, hex.
         model: The model.
         state: ``running``; ``waiting``: no process carries it out, it can go on; ``stopped``: the
-            operator stopped it, it can go on; ``failed``: it ended without a model; ``finished``.
-        code: Why it failed or waits, a named code.
+            operator stopped it, it can go on; ``failed``: it ended without a model; ``finished``;
+            ``damaged``: its folder or the ledger cannot be read, so that it cannot go on. What is
+            not known then has its default.
+        code: Why it failed, waits or is damaged, a named code.
         round: The round in hand, from 1; 0 before the first.
         rounds: Rounds of the plan.
         attempt: The attempt at it, from 1; 0 before the first.
@@ -60,30 +64,30 @@ class RunStatus:
 
     run: str
     id: str
-    plan: str
-    model: str
+    plan: str = ""
+    model: str = ""
     state: str
     code: str | None
-    round: int
-    rounds: int
-    attempt: int
-    step: str
-    cohort: tuple[str, ...]
-    dropped: tuple[str, ...]
-    bytes_up: int
-    bytes_down: int
-    epsilon_spent: float | None
-    epsilon_target: float | None
-    epsilon_reserved: float | None
-    delta: float
-    min_survivors: int
-    colluding: int
-    started: str | None
-    updated: str | None
-    release: str | None
-    aborts: tuple[Mapping[str, Any], ...]
-    refusals: tuple[Mapping[str, str], ...]
-    resumes: int
+    round: int = 0
+    rounds: int = 0
+    attempt: int = 0
+    step: str = ""
+    cohort: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    bytes_up: int = 0
+    bytes_down: int = 0
+    epsilon_spent: float | None = None
+    epsilon_target: float | None = None
+    epsilon_reserved: float | None = None
+    delta: float = 0.0
+    min_survivors: int = 0
+    colluding: int = 0
+    started: str | None = None
+    updated: str | None = None
+    release: str | None = None
+    aborts: tuple[Mapping[str, Any], ...] = ()
+    refusals: tuple[Mapping[str, str], ...] = ()
+    resumes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +125,7 @@ class Status:
         processes: Name, pid, whether it is up, since when and how often it was started.
         runs: Ascending.
         releases: Ascending.
+        fault: (code, message) where a line of the ledger cannot be read.
     """
 
     federation: str
@@ -130,7 +135,12 @@ class Status:
     processes: tuple[Mapping[str, Any], ...]
     runs: tuple[RunStatus, ...]
     releases: tuple[ReleaseStatus, ...]
+    fault: tuple[str, str] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object of plain values."""
-        return asdict(self)  # tuples become JSON arrays
+        """A JSON object of plain values; the fault as every command tells one."""
+        fault = None
+        if self.fault is not None:
+            code, message = self.fault
+            fault = {"code": code, "message": message, "remedy": REMEDIES[code]}
+        return {**asdict(self), "fault": fault}  # tuples become JSON arrays

@@ -36,7 +36,7 @@ def stop_asked(run: Path) -> StopRequest | None:
         return StopRequest(now=fields["now"] is True, for_good=fields["for_good"] is True)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return StopRequest()
 
 

@@ -44,6 +44,7 @@ LEDGER_KEY = "ledger.key"
 """The key under which the ledger began, once another is in force."""
 
 _RUN_BYTES = 16
+_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,13 +111,12 @@ class CoordinatorFolder:
         """
         try:
             records = _records(folder)
-            key = bytes.fromhex((records / "coordinator.key").read_text().strip())
             return cls(
                 folder=folder,
-                identity=SigningIdentity(key),
+                identity=SigningIdentity(_hex(records / "coordinator.key", _KEY_BYTES)),
                 federation=Federation.from_bytes((folder / "federation.json").read_bytes()),
                 plan=Plan.from_bytes((folder / "plan.json").read_bytes()),
-                run_id=bytes.fromhex((folder / "run.json").read_text().strip()),
+                run_id=_hex(folder / "run.json", _RUN_BYTES),
                 records=records,
             )
         except OSError as error:
@@ -182,7 +182,28 @@ def first_identity(records: Path) -> SigningIdentity | None:
 
 def _records(folder: Path) -> Path:
     path = folder / "records"
-    return folder / path.read_text().strip() if path.exists() else folder
+    try:
+        return folder / path.read_text().strip() if path.exists() else folder
+    except ValueError:
+        raise InvalidInput("run/folder", f"{path.name} in {folder} is not a path") from None
+
+
+def _hex(path: Path, size: int) -> bytes:
+    """So many bytes, as a file holds them in hexadecimal.
+
+    Raises:
+        InvalidInput: ``run/folder``: it holds something else.
+        OSError: It cannot be read.
+    """
+    try:
+        found = bytes.fromhex(path.read_text().strip())
+    except ValueError:
+        found = b""
+    if len(found) != size:
+        raise InvalidInput(
+            "run/folder", f"{path.name} in {path.parent} is damaged; required: {size} bytes in hex"
+        )
+    return found
 
 
 def sum_hash(total: npt.NDArray[np.int64]) -> str:

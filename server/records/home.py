@@ -208,10 +208,19 @@ class CoordinatorHome:
         self._list()
 
     def node_keys(self) -> dict[str, ec.EllipticCurvePublicKey]:
-        """The node key of every site that is let in."""
+        """The node key of every site that is let in.
+
+        Raises:
+            InvalidInput: ``coordinator/home``: a site's certificate is damaged.
+        """
         found: dict[str, ec.EllipticCurvePublicKey] = {}
         for path in sorted((self.folder / "sites").glob("*.pem")):
-            key = x509.load_pem_x509_certificate(path.read_bytes()).public_key()
+            try:
+                key = x509.load_pem_x509_certificate(path.read_bytes()).public_key()
+            except (OSError, ValueError):
+                raise InvalidInput(
+                    "coordinator/home", f"{path} cannot be read; required: a site's certificate"
+                ) from None
             if isinstance(key, ec.EllipticCurvePublicKey):
                 found[path.stem] = key
         return found
@@ -224,7 +233,7 @@ class CoordinatorHome:
         """Fingerprint of the node key by site that is let in; nobody where the list is damaged."""
         try:
             return read_members((self.folder / "sites.json").read_bytes())
-        except (OSError, InvalidInput):
+        except (OSError, InvalidInput, RecursionError):
             return {}
 
     def offered_catalogue(self) -> str | None:

@@ -33,8 +33,15 @@ class Runs:
     home: Path
 
     def names(self) -> list[str]:
-        """The runs there are, in the order in which they were founded."""
-        return sorted((path.parent.name for path in (self.home / RUNS).glob("*/run.json")), key=int)
+        """The runs there are, in the order in which they were founded.
+
+        One that has lost its id is among them: its number is not given again.
+        """
+        signs = ("run.json", _FLOWER)
+        found = {
+            path.parent.name for sign in signs for path in (self.home / RUNS).glob(f"*/{sign}")
+        }
+        return sorted(filter(str.isdecimal, found), key=int)
 
     def path(self, name: str | None = None) -> Path:
         """The folder of a run; of the latest where no name is given.
@@ -124,7 +131,7 @@ class Runs:
 
 def flower_runs(run: Path) -> list[int]:
     """Flower's ids of the runs in which ours was carried out, in order."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         return [int(number) for number in json.loads((run / _FLOWER).read_bytes())["runs"]]
     return []
 

@@ -1,4 +1,8 @@
-"""Who takes part: the plan is announced to every node, and the sites that accept it are known."""
+"""Who takes part: the plan is announced to every node, and the sites that accept it are known.
+
+Where only a run's end is left to tell, nothing is announced: a site that has never joined would
+charge its users for a run that is over.
+"""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,7 +16,7 @@ from recommons.server.records.folder import CoordinatorFolder
 from recommons.server.records.journal import RunJournal
 from recommons.server.transport.line import Answer, Line, Refused
 
-__all__ = ["Cohort", "join_cohort"]
+__all__ = ["Cohort", "dismiss_everybody", "join_cohort"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +70,34 @@ class Cohort:
             for node, outcome in sorted(outcomes.items())
             if isinstance(outcome, Answer)
         }
+
+
+def dismiss_everybody(
+    line: Line, journal: RunJournal, outcome: Outcome, deadline_seconds: float
+) -> tuple[Cohort, list[SignedHead]]:
+    """Tell whoever is there that a run is over, where nobody was asked to join it this time.
+
+    Which site is at which node its answer tells, by its signature; one that never joined refuses.
+
+    Returns:
+        The sites that had joined and now know, and their last heads.
+    """
+    outcomes = line.exchange(
+        Envelope(run_id=journal.folder.run_id, exchange="finish"),
+        dict.fromkeys(line.nodes(), outcome.to_bytes()),
+        deadline_seconds=deadline_seconds,
+    )
+    nodes: dict[str, int] = {}
+    heads: dict[str, SignedHead] = {}
+    for node, answer in sorted(outcomes.items()):
+        if not isinstance(answer, Answer):
+            continue
+        with suppress(LedgerError):
+            site = SignedHead.from_bytes(answer.body).head.writer
+            head = journal.checked_head(site, answer.body)
+            if site in journal.folder.plan.cohort and site not in nodes:
+                nodes[site], heads[site] = node, head
+    return Cohort(nodes=nodes), list(heads.values())
 
 
 def join_cohort(

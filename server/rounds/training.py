@@ -17,7 +17,7 @@ from recommons.common.wire import Outcome
 from recommons.server.operating.stopping import StopRequest
 from recommons.server.records.folder import CoordinatorFolder
 from recommons.server.records.journal import AttemptJournal, RunJournal
-from recommons.server.rounds.cohort import Cohort, join_cohort
+from recommons.server.rounds.cohort import Cohort, dismiss_everybody, join_cohort
 from recommons.server.rounds.progress import RoundProgress
 from recommons.server.rounds.secure_sum import AttemptRequest, secure_sum
 from recommons.server.rounds.tally import Tally
@@ -98,6 +98,7 @@ class _Run:
     traffic: Traffic = field(default_factory=Traffic)
     earlier: Traffic = field(default_factory=Traffic)
     cohort: Cohort = field(default_factory=lambda: Cohort(nodes={}))
+    announced: bool = False
     vectors_asked: bool = False
     began: float = field(default_factory=time.perf_counter)
 
@@ -137,8 +138,11 @@ class _Run:
         return result
 
     def _train(self) -> None:
+        rounds = range(len(self.tally.done), len(self.tally.specs))
+        if rounds:
+            self._heed_end(rounds[0])  # before anybody is asked to join what is over
         self._join()
-        for number in range(len(self.tally.done), len(self.tally.specs)):
+        for number in rounds:
             with ThreadPoolExecutor(1, "state") as aside:
                 # Sites draw and send their keys meanwhile: those are bound to the plan alone.
                 state = aside.submit(self._state)
@@ -149,16 +153,9 @@ class _Run:
 
     def _join(self) -> None:
         shown = self.journal.shown
-        ends = self._ends_for_good() or self.tally.used_up(len(self.tally.done))
         try:
-            self.cohort = join_cohort(
-                self.line,
-                self.folder,
-                self.deadline_seconds,
-                shown=shown,
-                # An end has to be told, to whoever is there.
-                required=0 if ends else None,
-            )
+            self.cohort = join_cohort(self.line, self.folder, self.deadline_seconds, shown=shown)
+            self.announced = True
         except RecommonsError as error:
             # Nothing has begun: the sites that did join keep their reservation, and the run goes
             # on when the others are there.
@@ -186,15 +183,8 @@ class _Run:
     def _round(self, number: int, state: Callable[[], bytes]) -> None:
         """Attempt a round until it gives a sum or the plan's attempts are used up."""
         while True:
-            self._heed_stop()
+            self._heed_end(number)
             attempt = self.tally.opened().count(number)
-            if self.tally.used_up(number):
-                self._end(Outcome(code="run/attempts"))
-                raise RecommonsError(
-                    "run/attempts",
-                    f"round {number} gave no sum in {attempt} attempts and the plan's "
-                    f"{self.plan.privacy.spare_attempts} spare attempts are used up",
-                )
             try:
                 self._attempt(number, attempt, state)
             except ProtocolAbort as abort:
@@ -203,20 +193,24 @@ class _Run:
             else:
                 return
 
-    def _heed_stop(self) -> None:
-        """Leave where the operator asks for it, between two attempts.
+    def _heed_end(self, number: int) -> None:
+        """Leave, between two attempts, where the operator asks for it or no attempt is left.
 
         Raises:
-            RecommonsError: ``run/stopped``.
+            RecommonsError: ``run/stopped`` or ``run/attempts``.
         """
-        if self._ends_for_good():
-            self._end(Outcome(code="run/stopped"))
-        if self.watch.stop() is not None:
-            raise RecommonsError("run/stopped", "the operator stopped the run")
-
-    def _ends_for_good(self) -> bool:
         asked = self.watch.stop()
-        return asked is not None and asked.for_good
+        if asked is not None:
+            if asked.for_good:
+                self._end(Outcome(code="run/stopped"))
+            raise RecommonsError("run/stopped", "the operator stopped the run")
+        if self.tally.used_up(number):
+            self._end(Outcome(code="run/attempts"))
+            raise RecommonsError(
+                "run/attempts",
+                f"round {number} gave no sum in {self.tally.opened().count(number)} attempts and "
+                f"the plan's {self.plan.privacy.spare_attempts} spare attempts are used up",
+            )
 
     def _attempt(self, number: int, attempt: int, state: Callable[[], bytes]) -> None:
         self.vectors_asked = False
@@ -263,9 +257,13 @@ class _Run:
 
     def _end(self, outcome: Outcome) -> None:
         """End the run at the sites and here, and leave the last heads with everyone."""
-        heads = self.cohort.dismiss(self.line, self.journal, outcome, self.deadline_seconds)
-        self.journal.end(outcome, heads)
-        self.cohort.anchor(self.line, self.journal, self.deadline_seconds)
+        line, journal, within = self.line, self.journal, self.deadline_seconds
+        if self.announced:
+            heads = self.cohort.dismiss(line, journal, outcome, within)
+        else:  # nobody was asked to join, as only the end was left to tell
+            self.cohort, heads = dismiss_everybody(line, journal, outcome, within)
+        journal.end(outcome, heads)
+        self.cohort.anchor(line, journal, within)
 
     def _tell(
         self,

@@ -16,6 +16,10 @@ from recommons.server.transport.wakeups import Wakeups
 __all__ = ["Answer", "Line", "Refused", "Silent"]
 
 _RECORD = "recommons"
+_LAST_WORDS = frozenset({"finish", "anchor"})
+"""What ends a run at the sites: waited for even in a hurry, if not for long."""
+
+_HURRIED_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +81,9 @@ class Line:
         """
         if not bodies:
             return {}  # Flower refuses a push of nothing
+        last_words = envelope.exchange in _LAST_WORDS
+        if last_words and self.hurried():
+            deadline_seconds = min(deadline_seconds, _HURRIED_SECONDS)
         end = time.monotonic() + deadline_seconds
         header = envelope.to_bytes()
         # One record for all who are sent the same: it is written and hashed once.
@@ -109,7 +116,7 @@ class Line:
                 left = end - time.monotonic()
                 if not pending or left <= 0:
                     break
-                if self.hurried():
+                if self.hurried() and not last_words:
                     raise ProtocolAbort("run/stopped", "the operator stopped the run at once")
                 self.wakeups.wait(min(left, self.mail.pause_seconds))
         finally:

@@ -31,6 +31,8 @@ _DRIFT = 0.3
 _GAP, _GAP_SPREAD = 8.0, 3.0
 """Mean and standard deviation of the logarithm of a gap in seconds: an hour, give or take much."""
 
+_MICROSECONDS = 1e6  # in a second
+
 _CHUNK = 256
 
 
@@ -58,7 +60,7 @@ def made_up_users(catalogue: Catalogue, users: int, rng: np.random.Generator) ->
             turn = near[row, -1, own] - near[row, 0, own] + _DRIFT * rng.standard_normal(len(own))
             gaps = rng.lognormal(_GAP, _GAP_SPREAD, size=len(own))
             columns.append(own[np.argsort(turn)])
-            times.append(np.cumsum(1 + gaps.astype(np.int64)))
+            times.append(np.cumsum(1 + (_MICROSECONDS * gaps).astype(np.int64)))
             rows.append(np.full(len(own), start + row))
     return _timed(
         np.concatenate(rows), np.concatenate(columns), np.concatenate(times), users, items

@@ -1,5 +1,10 @@
 """`recommons catalogue`: the document that a plan names, from a table of items."""
 
+import os
+import signal
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,3 +44,60 @@ def test_what_is_no_table_of_items_leaves_no_document(tmp_path: Path, table: str
         path.write_text(table)
     assert main(["catalogue", str(path), str(tmp_path / "catalogue.json")]) == 2
     assert not (tmp_path / "catalogue.json").exists()
+
+
+KILLED = """
+import os, sys
+from recommons.common.commandline import main
+def killed(*_arguments, **_named):
+    os.kill(os.getpid(), 9)
+setattr(os, sys.argv[1], killed)
+main(["catalogue", *sys.argv[2:]])
+"""
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace", "rename"])
+def test_a_kill_leaves_the_document_as_it_was_until_the_new_one_is_on_the_disk(
+    tmp_path: Path, tiny_data: Path, call: str
+) -> None:
+    """Whichever way it takes its place; what was not synchronised may be empty after a cut."""
+    out, before = tmp_path / "catalogue.json", b"the document of before"
+    out.write_bytes(before)
+    words = [sys.executable, "-c", KILLED, call, str(tiny_data / "items.csv"), str(out)]
+    done = subprocess.run(words, check=False, capture_output=True)
+    if done.returncode == 0:
+        assert call != "fsync"  # it takes its place by the other call
+        assert len(catalogue_from_bytes(out.read_bytes())) == 40
+    else:
+        assert done.returncode == -signal.SIGKILL
+        assert out.read_bytes() == before
+    assert main(["catalogue", str(tiny_data / "items.csv"), str(out)]) == 0
+    assert len(catalogue_from_bytes(out.read_bytes())) == 40
+
+
+def test_the_document_is_on_the_disk_before_it_takes_its_place(
+    tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def synchronised(descriptor: int) -> None:
+        names.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        there.append((tmp_path / "catalogue.json").exists())
+
+    names: list[str] = []
+    there: list[bool] = []
+    monkeypatch.setattr("os.fsync", synchronised)
+    out = str(tmp_path / "catalogue.json")
+    assert main(["catalogue", str(tiny_data / "items.csv"), out]) == 0
+    assert (names[0].startswith(".catalogue.json."), names[1]) == (True, tmp_path.name)
+    assert there == [False, True]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_others_may_read_the_document_as_far_as_the_mask_lets_them(
+    tmp_path: Path, tiny_data: Path, mask: int, mode: int
+) -> None:
+    out, earlier = tmp_path / "catalogue.json", os.umask(mask)
+    try:
+        assert main(["catalogue", str(tiny_data / "items.csv"), str(out)]) == 0
+    finally:
+        os.umask(earlier)
+    assert stat.S_IMODE(out.stat().st_mode) == mode

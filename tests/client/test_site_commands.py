@@ -4,6 +4,8 @@ import errno
 import io
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ import pytest
 from recommons.client.enrolment import accept_federation
 from recommons.client.membership.changes import changes
 from recommons.client.membership.epochs import is_busy
+from recommons.client.records import database
 from recommons.client.records.books import hold_heads
+from recommons.common.codes import REMEDIES
 from recommons.common.commandline import main
 from recommons.common.epochs import Epoch
 from recommons.common.federation import Federation
@@ -230,6 +234,48 @@ def test_asking_whether_a_run_is_under_way_writes_nothing(seat: Seat) -> None:
         seat.now += 60
         assert is_busy(site)
         assert (site.folder / "site.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "status DIR",
+        "pause DIR",
+        "resume DIR",
+        "budget DIR",
+        "budget DIR --user u001",
+        "forget DIR u001",
+        "opt-out DIR u001",
+        "opt-in DIR u001",
+        "forget-head DIR site-1",
+        "clear-halt DIR --lost-for-good",
+        "ledger export DIR OUT",
+        "roster list DIR",
+        "roster accept --site DIR",
+        "data refresh DIR",
+        "rotate DIR",
+    ],
+)
+def test_a_database_that_another_process_holds_is_named_by_every_command(
+    seat: Seat,
+    folder: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: str,
+) -> None:
+    seat.join()
+    told = words.replace("DIR", folder).replace("OUT", str(tmp_path / "out")).split()
+    monkeypatch.setattr(database, "_BUSY_MILLISECONDS", 1)
+    monkeypatch.setattr(database, "_LOOK_SECONDS", 0.001)
+    with closing(sqlite3.connect(Path(folder) / "site.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+        status = main(["site", *told])
+    said = capsys.readouterr().err
+    assert status == 1
+    assert "code: site/locked\n" in said
+    assert f"remedy: {REMEDIES['site/locked']}\n" in said
 
 
 def seat_ledger(seat: Seat) -> list[tuple[str, Any]]:

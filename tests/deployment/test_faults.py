@@ -94,6 +94,31 @@ def test_with_too_few_survivors_the_run_fails_under_a_name_and_the_next_one_fini
     check_sums(deployment, name)
 
 
+@pytest.mark.slow
+def test_an_end_for_good_is_told_to_those_who_come_back(deployment: Deployment) -> None:
+    with started(deployment, ends="failed") as name:
+        deployment.wait_for_step(name, "masked")
+        assert deployment.say("stop", name, "--now")[1]["state"] == "stopped"
+        for agent in deployment.agents.values():
+            agent.send_signal(signal.SIGTERM)
+            agent.wait(60)
+        wait_until(lambda: deployment.online() == frozenset())
+        status, told = deployment.say("stop", name, "--for-good")
+        assert (status, told["state"], told["code"]) == (0, "stopped", "run/stopped")
+        assert [body["heads"] for body in of_run(deployment, name, "run-ended")] == [[]]
+        deployment.start_agent("site-03")
+    assert deployment.state(name) == ("failed", "run/stopped")
+    assert [head["site"] for head in of_run(deployment, name, "run-ended")[-1]["heads"]] == [
+        "site-03"
+    ]
+    run = (deployment.run_folder(name) / "run.json").read_text().strip()
+    assert len(entries(deployment.site("site-03"), "run-ended", run)) == 1
+    away = frozenset(deployment.cohort) - {"site-03"}
+    for site in away:
+        deployment.start_agent(site)
+    check_ledgers(deployment, away=away)
+
+
 @pytest.mark.parametrize("step", each_step("masked"))
 def test_a_killed_app_is_started_again_and_goes_on(deployment: Deployment, step: str) -> None:
     with started(deployment) as name:

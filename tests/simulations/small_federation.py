@@ -16,6 +16,7 @@ from recommons.common.heads import Receipt, SignedHead
 from recommons.common.models.interface import PublicFigures
 from recommons.common.models.registry import build_model
 from recommons.common.privacy.ledger import Entry, Head, split_lines, verify_chain
+from recommons.server.operating.stopping import StopRequest
 from recommons.server.planning.wish import Wish
 from recommons.server.records.folder import CoordinatorFolder
 from recommons.server.rounds.progress import RoundProgress
@@ -81,11 +82,18 @@ class Federation:
         self,
         listen: Listener = lambda _progress: None,
         outage: Outage = lambda _node, _message: None,
+        stop: Callable[[], StopRequest | None] = lambda: None,
     ) -> TrainingResult:
         """Carry out the plan, or go on with it."""
         nodes = [{"site-dir": str(self.of(site))} for site in SITES]
+
+        def hurried() -> bool:
+            asked = stop()
+            return asked is not None and asked.now
+
         with closing(InProcessGrid(app, nodes, outage=outage)) as grid:
-            return train(Line.of(grid), self.coordinator, Watch(listen=listen))
+            line = Line.of(grid, hurried=hurried)
+            return train(line, self.coordinator, Watch(listen=listen, stop=stop))
 
     def new_run(self) -> None:
         """The same plan again, as another run of the same coordinator."""

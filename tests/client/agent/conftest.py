@@ -48,6 +48,8 @@ from tests.serving import served
 
 NODE = 4711
 RUN = 7
+TTL = 60.0
+"""Seconds for which the coordinator waits for an answer."""
 
 
 @dataclass
@@ -86,7 +88,7 @@ class Coordinator:
             reply_to_message_id="",
             group_id="g",
             created_at=datetime.now(UTC).timestamp(),
-            ttl=60.0,
+            ttl=TTL,
             message_type=kind,
         )
         message = make_message(metadata=metadata, content=RecordDict({"recommons": record}))

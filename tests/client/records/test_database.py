@@ -1,6 +1,7 @@
 import shutil
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 from recommons.client.records import database
 from recommons.client.records.database import kept_open
 from recommons.client.records.store import SiteStore
+from recommons.common.errors import RecommonsError
 
 
 def times_open(path: Path) -> int:
@@ -139,7 +141,57 @@ def test_opening_waits_for_a_writer_as_long_as_any_step_does(
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     began = time.monotonic()
-    with pytest.raises(OperationalError, match="locked"):
+    with pytest.raises(RecommonsError, match="another process") as found:
         SiteStore(path)
+    assert found.value.code == "site/locked"
     assert time.monotonic() - began < 3, "the driver's own five seconds"
     other.close()
+    SiteStore(path).close()
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_file_that_another_process_holds_has_a_name_of_its_own_and_is_taken_up_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, opened: bool, read_only: bool
+) -> None:
+    path = tmp_path / "site.db"
+    store = SiteStore(path)
+    remember(store, b"before")
+    store.close()
+    monkeypatch.setattr(database, "_BUSY_MILLISECONDS", 1)
+    monkeypatch.setattr(database, "_LOOK_SECONDS", 0.001)
+
+    def look() -> bytes | None:
+        used = SiteStore(path, read_only=read_only) if found is None else found
+        try:
+            return remembered(used)
+        finally:
+            used.close()
+
+    with kept_open(path):
+        found = SiteStore(path, read_only=read_only) if opened else None
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(RecommonsError) as held:
+                look()
+        assert held.value.code == "site/locked"
+        assert look() == b"before"
+
+
+def test_a_commit_that_a_reader_holds_up_is_named_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "site.db"
+    monkeypatch.setattr(database, "_BUSY_MILLISECONDS", 1)
+    store = SiteStore(path)
+    remember(store, b"before")
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM facts").fetchall()
+        with pytest.raises(RecommonsError) as held:
+            remember(store, b"after")
+    assert held.value.code == "site/locked"
+    assert remembered(store) == b"before"
+    remember(store, b"after")
+    assert remembered(store) == b"after"
+    store.close()

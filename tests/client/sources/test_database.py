@@ -176,6 +176,24 @@ def test_a_time_that_python_does_not_know_spoils_its_own_row_alone(server_shop: 
     assert made.interactions.times.tolist() == [1_714_521_600_000_000]
 
 
+@pytest.mark.parametrize("as_number", [False, True])
+def test_times_of_one_second_keep_their_order(shop: Shop, as_number: bool) -> None:
+    """As timestamps, and as numbers with a fraction: NUMERIC and DOUBLE PRECISION, or REAL."""
+    within = ["750000", "250001", "250000", "500000"]
+    times = [f"{'1714521600' if as_number else '2024-05-01 00:00:00'}.{us}" for us in within]
+    rows = pl.DataFrame(
+        {"user_id": ["u"] * 4, "item_id": [f"sku-{k}" for k in range(4)], "timestamp": times}
+    )
+    kinds = ["NUMERIC(20, 6)", "DOUBLE PRECISION"] if as_number else ["TIMESTAMP(6)", "TIMESTAMPTZ"]
+    for kind in kinds:
+        shop.table = f"events_{uuid.uuid4().hex[:8]}"
+        shop.fill(rows, f"user_id TEXT, item_id TEXT, timestamp {kind}")
+        shop.settings(f"SELECT * FROM {shop.table}")
+        found = source(shop.folder).read_anew(with_order=True).interactions
+        assert found.times is not None
+        assert found.times.tolist() == [1_714_521_600_000_000 + int(us) for us in within]
+
+
 def test_bytes_that_are_no_text_spoil_their_own_row_alone(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "shop.db") as connection:
         connection.execute("CREATE TABLE events (user_id TEXT, item_id TEXT)")

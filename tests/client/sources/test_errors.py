@@ -216,10 +216,10 @@ def test_a_date_before_1970(refused: Refused) -> None:
     expect(refused({"events.csv": rows}), "data/negative-time", "row 2", "column timestamp")
 
 
-@pytest.mark.parametrize("time", ["yesterday", "99999999999999999999", "2010-01-01"])
+@pytest.mark.parametrize("time", ["yesterday", "inf", "2010-01-01"])
 def test_an_unreadable_time(refused: Refused, time: str) -> None:
     error = refused({"events.csv": GOOD + f"{USER},{ITEM},{time}\n"})
-    expect(error, "data/unreadable", "row 3", "line 4", "column timestamp", "a whole number")
+    expect(error, "data/unreadable", "row 3", "line 4", "column timestamp", "a number")
 
 
 def test_a_first_time_in_no_known_form(refused: Refused) -> None:

@@ -42,7 +42,7 @@ def test_movielens_100k_is_read_as_published(tmp_path: Path) -> None:
     dataset = load_dataset(tmp_path)
     assert pairs(dataset) == {("196", "242"), ("186", "242")}
     assert dataset.first_times is not None
-    assert dataset.first_times.tolist() == [891717742, 881250949]
+    assert dataset.first_times.tolist() == [891_717_742_000_000, 881_250_949_000_000]
     assert dataset.catalogue.item_ids == ("242", "267", "543")
     assert dataset.catalogue.titles == ("Kolya (1996)", "unknown", "Les Misérables (1995)")
     found = features(dataset.catalogue)
@@ -60,7 +60,7 @@ def test_movielens_1m_is_read_as_published(tmp_path: Path) -> None:
     dataset = load_dataset(tmp_path)
     assert pairs(dataset) == {("1", "1193"), ("2", "661")}
     assert dataset.first_times is not None
-    assert dataset.first_times.tolist() == [978300760, 978302109]
+    assert dataset.first_times.tolist() == [978_300_760_000_000, 978_302_109_000_000]
     assert dataset.catalogue.titles == (
         "Misérables, Les (1995)",
         "James: and the Peach (1996)",

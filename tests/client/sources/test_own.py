@@ -3,7 +3,6 @@
 import os
 import stat
 import threading
-from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -228,16 +227,6 @@ def test_a_user_without_a_known_item_has_an_empty_row(tmp_path: Path) -> None:
     (tmp_path / "data.toml").write_text('[events]\nfiles = ["*.csv"]\n')
     found = source(tmp_path).users()
     assert sorted(np.diff(found.interactions.indptr)) == [0, 1]
-
-
-def test_files_whose_columns_count_time_differently_are_refused(tmp_path: Path) -> None:
-    rows = pl.DataFrame({"user_id": ["u"], "item_id": ["sku-1"]})
-    rows.with_columns(timestamp=pl.lit(17)).write_parquet(tmp_path / "a.parquet")
-    rows.with_columns(timestamp=pl.lit(date(2020, 1, 1))).write_parquet(tmp_path / "b.parquet")
-    (tmp_path / "data.toml").write_text('[events]\nfiles = ["*.parquet"]\n')
-    with pytest.raises(DataError) as refused:
-        source(tmp_path).users()
-    assert refused.value.code == "data/ambiguous"
 
 
 def test_a_pattern_that_names_nothing_is_refused(tmp_path: Path) -> None:

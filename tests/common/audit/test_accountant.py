@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtr
 
 from recommons.common.audit.accountant import (
     Balance,
@@ -20,11 +21,12 @@ from recommons.common.audit.accountant import (
     Unaccountable,
     charges_of_attempt,
     epsilon_of,
+    sampled,
     theta,
 )
 from recommons.common.audit.accountant.concentrated import rho_of_sum, zcdp_epsilon
 from recommons.common.audit.accountant.gaussian import gaussian_delta, gaussian_epsilon
-from recommons.common.audit.accountant.sampled import compose
+from recommons.common.audit.accountant.sampled import Composition, compose
 from recommons.common.audit.plans import CLAIM_SLACK
 from recommons.common.privacy import accounting, concentrated, noise_table, smoothing
 from recommons.common.privacy.events import GaussianSumRelease, event_from_json
@@ -250,6 +252,113 @@ def test_a_large_release_beside_sampled_ones_costs_what_it_costs_alone() -> None
     for mu in (3.0, 4.5, 9.0):
         ours = compose(mu**2, (((0.2, 1e-2), 4),)).epsilon(1e-6)
         assert ours == pytest.approx(gaussian_epsilon(1e-6, mu**2), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("full", "parts"),
+    [
+        (9.0, (((0.1, 1e-8), 1),)),
+        (9.0, (((0.01, 1e-4), 1000),)),
+        (0.0, (((0.05, 0.25), 60), ((0.1, 1e-8), 3))),
+        (0.0, (((0.2, 1e-6), 1), ((0.2, 9.0), 1))),
+        (1e-8, (((0.1, 1.0), 20),)),
+        (0.25, (((0.01, 2.25), 40), ((0.02, 1e-3), 500))),
+    ],
+)
+def test_releases_of_very_different_size_are_composed_on_a_grid_no_larger_than_needed(
+    full: float, parts: tuple[tuple[tuple[float, float], int], ...]
+) -> None:
+    from recommons.common.privacy.sampled import composed_epsilon
+
+    found = compose(full, parts)
+    ours = found.epsilon(1e-6)
+    theirs = composed_epsilon(
+        1e-6, math.sqrt(full), {(rate, math.sqrt(mu2)): count for (rate, mu2), count in parts}
+    )
+    assert ours == pytest.approx(theirs, rel=1e-3)
+    if full:  # what is known exactly: no less than all full releases by themselves
+        assert ours >= gaussian_epsilon(1e-6, full)
+    assert len(found.ways[0]) <= 1 << 18
+
+
+@pytest.mark.parametrize(("rate", "mu", "count"), [(1e-6, 9.0, 100), (1e-4, 5.0, 100)])
+def test_rare_and_very_large_losses_are_composed_too(rate: float, mu: float, count: int) -> None:
+    from recommons.common.privacy.sampled import composed_epsilon
+
+    found = compose(0.0, (((rate, mu * mu), count),))
+    assert found.epsilon(1e-6) == pytest.approx(
+        composed_epsilon(1e-6, 0.0, {(rate, mu): count}), rel=1e-3
+    )
+    assert len(found.ways[0]) <= 1 << 20
+
+
+@pytest.mark.parametrize("full", [0.5, 3.0])
+@pytest.mark.parametrize(("rate", "mu"), [(0.1, 1e-4), (0.02, 0.3), (1e-4, 5.0)])
+@pytest.mark.parametrize("epsilon", [0.3, 2.0, 9.0])
+def test_a_full_release_and_a_sampled_one_have_their_exact_delta_from_above(
+    full: float, rate: float, mu: float, epsilon: float
+) -> None:
+    """By quadrature: δ at ε of the two is that of the full one at ε less the sampled one's loss."""
+    x = np.linspace(-12, 12 + mu, 400_001)
+    losses = np.log1p(rate * np.expm1(mu * x - mu * mu / 2))
+    plain, moved = (np.exp(-((x - mean) ** 2) / 2) for mean in (0.0, mu))
+    scale = (x[1] - x[0]) / math.sqrt(2 * math.pi)
+
+    def of_full(rest: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.asarray(
+            ndtr(full / 2 - rest / full) - np.exp(rest) * ndtr(-full / 2 - rest / full)
+        )
+
+    removed = np.dot((1 - rate) * plain + rate * moved, of_full(epsilon - losses)) * scale
+    added = np.dot(plain, of_full(epsilon + losses)) * scale
+    exact = max(float(removed), float(added))
+    found = compose(full**2, (((rate, mu * mu), 1),)).delta(epsilon)
+    assert exact <= found + 1e-14
+    assert found <= exact * (1 + 2e-3) + 1e-12
+
+
+@settings(max_examples=20)
+@given(
+    parts=st.lists(
+        st.tuples(
+            st.floats(-3, -0.1).map(lambda power: 10.0**power),  # rate
+            st.floats(-8, 1).map(lambda power: 10.0**power),  # μ²
+            st.integers(1, 200),
+        ),
+        min_size=2,
+        max_size=3,
+    ),
+    full=st.sampled_from([0.0, 1e-7, 0.3, 9.0]),
+)
+def test_a_finer_grid_raises_no_epsilon_and_lowers_none_by_a_thousandth(
+    parts: list[tuple[float, float, int]], full: float
+) -> None:
+    """Points between those of a grid only take away from what straight lines add to the curve."""
+    taken = tuple(sorted({(rate, mu2): count for rate, mu2, count in parts}.items()))
+    coarse = compose.__wrapped__(full, taken)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampled, "_STEPS_IN_DEVIATION", 4 * sampled._STEPS_IN_DEVIATION)
+        fine = compose.__wrapped__(full, taken)
+    assert fine.step < coarse.step
+    for delta in (1e-4, 1e-8):
+        once, again = coarse.epsilon(delta), fine.epsilon(delta)
+        if math.isfinite(once):
+            assert again <= once * (1 + 2e-6)  # the bisection's own
+            assert once - again <= 1e-3 * max(again, 1e-3)
+
+
+@pytest.mark.parametrize("mu", [0.3, 3.0, 5.0, 9.0])
+@pytest.mark.parametrize("rate", [1e-3, 1 - 1e-9])
+def test_both_ways_of_a_full_release_are_the_same_beside_a_tiny_sampled_one(
+    mu: float, rate: float
+) -> None:
+    found = compose(mu * mu, (((rate, 1e-12), 1),))
+    for way, beyond in zip(found.ways, found.beyond, strict=True):
+        one = Composition(step=found.step, ways=(way, way), beyond=(beyond, beyond))
+        for epsilon in (0.3 * mu, mu * mu / 2 + 4.5 * mu):
+            exact = float(gaussian_delta(epsilon, mu))
+            assert exact <= one.delta(epsilon) + 1e-13
+            assert one.delta(epsilon) == pytest.approx(exact, rel=5e-3, abs=1e-12)
 
 
 def test_sampled_events_agree_with_the_planning_accountant() -> None:

@@ -156,6 +156,20 @@ def test_a_changed_ledger_is_not_believed(stories: tuple[Story, Story], tmp_path
         assert "ledger/changed" in client.get("/").text
 
 
+def test_what_the_system_refuses_is_named(stories: tuple[Story, Story], tmp_path: Path) -> None:
+    folder = tmp_path / "coordinator"
+    folder.mkdir()
+    (folder / "federation.json").write_bytes(
+        (stories[1].coordinator / "federation.json").read_bytes()
+    )
+    with at(coordinator_app(folder)) as address, visitor(address) as client:
+        (folder / "ledger.jsonl").mkdir()
+        answer = client.get("/")
+    assert answer.status_code == 503
+    assert "command/system" in answer.text
+    assert "Is a directory" in answer.text
+
+
 def test_unknown_pages_are_named_as_such(live: str) -> None:
     with visitor(live) as client:
         answer: httpx.Response = client.get("/runs/nothing")

@@ -144,6 +144,29 @@ def test_a_run_that_is_about_to_begin_finds_the_word_that_ends_it_and_none_is_st
     assert stop_asked(homestead.run("001")) == StopRequest(for_good=True)
 
 
+def test_a_run_that_is_over_before_anybody_looks_is_not_waited_for(
+    homestead: Homestead,
+    link: Link,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where no site is there to be told, its process has nothing to do."""
+
+    def pass_by(_seconds: float) -> None:
+        looks.append(None)
+        assert len(looks) < 5, "it waits for what has been"
+        homestead.leave("001", 101, "run/stopped")
+        link.going_on.clear()
+
+    looks: list[None] = []
+    monkeypatch.setattr("recommons.server.operating.run_command.time.sleep", pass_by)
+    asked = StopRequest(for_good=True)
+    stop_run(homestead.home.folder, "001", asked, wait=True, as_json=False)
+    told = capsys.readouterr()
+    assert "run 001: stopped (run/stopped)" in told.out
+    assert "No site of the run was there" in told.err
+
+
 def test_a_torn_line_of_progress_is_passed_over(tmp_path: Path) -> None:
     step = RoundProgress(
         round=1,
