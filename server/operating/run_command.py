@@ -1,23 +1,25 @@
 """`recommons coordinator run`, `status`, `stop` and `resume`."""
 
-import json
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from recommons.common.errors import InvalidInput, LedgerError, RecommonsError
-from recommons.common.units import byte_size, epsilon_text
-from recommons.server.operating.attendance import HISTORY, RunOptions, is_attended, last_end
+from recommons.server.operating.attendance import RunOptions, is_attended, last_end
 from recommons.server.operating.control import Control, connected
-from recommons.server.operating.display import Display, open_display
+from recommons.server.operating.display import open_display
+from recommons.server.operating.following import follow
+from recommons.server.operating.printing import (
+    print_dry_run,
+    print_json,
+    print_status,
+    run_words,
+)
 from recommons.server.operating.starting import busy_run, check_idle, start_run, starting
-from recommons.server.operating.status import RunStatus, Status
 from recommons.server.operating.status_reading import read_status, run_states
 from recommons.server.operating.stopping import StopRequest, ask_to_stop, take_back
 from recommons.server.planning.budget import plan_budget
@@ -25,7 +27,6 @@ from recommons.server.planning.budget_display import budget_document, print_budg
 from recommons.server.planning.plan_file import PlannedRun, read_plan_file
 from recommons.server.records.home import CoordinatorHome
 from recommons.server.records.runs import Runs, flower_runs
-from recommons.server.rounds.progress import RoundProgress
 
 __all__ = ["found_plan", "resume_run", "run_plan", "show_status", "stop_run"]
 
@@ -39,7 +40,6 @@ _NOBODY_TOLD = (
     "No site of the run was there to be told. `recommons coordinator start` tells them by itself "
     "when one is back.\n"
 )
-_FIELDS = frozenset(field.name for field in fields(RoundProgress))
 
 
 def run_plan(
@@ -66,7 +66,7 @@ def run_plan(
     if not as_json and not told["catalogue_offered"]:
         sys.stderr.write(_NOT_OFFERED)
     if dry_run:
-        _say_dry(told, found.privacy.min_survivors, as_json=as_json)
+        print_dry_run(told, found.privacy.min_survivors, as_json=as_json)
         return
     with starting(home.folder), Control(home) as control:
         _check_ready(home, control, planned, online)
@@ -90,7 +90,7 @@ def found_plan(folder: Path, plan: Path, *, deadline: float, as_json: bool) -> N
     run = found.folder.absolute()
     told = {"run": run.name, "folder": str(run), "budget": budget_document(budget)}
     if as_json:
-        _print_json(told)
+        print_json(told)
     else:
         sys.stdout.write(f"{run}\n")
 
@@ -160,9 +160,9 @@ def show_status(folder: Path, *, as_json: bool) -> int:
     home = CoordinatorHome.open(folder)
     status = read_status(home, online=connected(home))
     if as_json:
-        _print_json(status.to_json())
+        print_json(status.to_json())
         return 0 if status.fault is None else 1
-    _print_status(status, Console())
+    print_status(status, Console())
     if status.fault is not None:
         raise LedgerError(*status.fault)
     return 0
@@ -198,7 +198,7 @@ def _accompany(home: CoordinatorHome, run: Path, *, wait: bool, as_json: bool) -
     if wait:
         with open_display(Console(stderr=True)) as display:
             display.stage(f"run {run.name}: waiting for its process")
-            _follow(home, run, display)
+            follow(home, run, display)
     _print_run(home, run, as_json=as_json)
     state, code = run_states(home.folder)[run.name]
     if wait and state != "finished":
@@ -207,140 +207,15 @@ def _accompany(home: CoordinatorHome, run: Path, *, wait: bool, as_json: bool) -
         raise RecommonsError(code or "run/fault", message)
 
 
-def _follow(home: CoordinatorHome, run: Path, display: Display) -> None:
-    events, begun = _events(run), False
-    with Control(home) as control:
-        while True:
-            for event in iter(lambda: next(events), None):
-                if not begun:
-                    display.stage(f"run {run.name}: training")
-                begun = True
-                display.round(event)
-            if not is_attended(run) and control.run_state(flower_runs(run)[-1]).over:
-                return
-            time.sleep(_LOOK_SECONDS)
-
-
-def _events(run: Path) -> Iterator[RoundProgress | None]:
-    """The steps as they are written from now on; None where there is none yet."""
-    place = (run / HISTORY).stat().st_size if (run / HISTORY).exists() else 0
-    while True:
-        data = b""
-        if (run / HISTORY).exists():
-            with (run / HISTORY).open("rb") as file:
-                file.seek(place)
-                data = file.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        place += len(whole)
-        yield from filter(None, map(_progress, whole.splitlines()))
-        yield None
-
-
-def _progress(line: bytes) -> RoundProgress | None:
-    """One step; None where a process that was killed, or a full disk, left a piece of a line."""
-    try:
-        event = json.loads(line)
-        known = {name: value for name, value in event.items() if name in _FIELDS}
-        return RoundProgress(
-            **known | {"dropped": tuple(event["dropped"]), "refusals": tuple(event["refusals"])}
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, InvalidInput):
-        return None
-
-
 def _until(true: Any, seconds: float = 3600.0) -> None:  # noqa: ANN401 - any condition
     end = time.monotonic() + seconds
     while not true() and time.monotonic() < end:
         time.sleep(_LOOK_SECONDS)
 
 
-def _say_dry(told: dict[str, Any], needed: int, *, as_json: bool) -> None:
-    if as_json:
-        _print_json(told)
-        return
-    out = Console()
-    out.print(f"The plan holds; its hash would be {told['plan'][:16]}….", highlight=False)
-    if told["connected"] is None:
-        out.print("The coordinator's processes do not run, so nobody knows who is connected.")
-        return
-    missing = ", ".join(told["missing"]) or "nobody"
-    out.print(
-        f"{len(told['connected'])} sites of its cohort are connected now, {needed} are needed; "
-        f"not connected: {missing}.",
-        highlight=False,
-    )
-
-
 def _print_run(home: CoordinatorHome, run: Path, *, as_json: bool) -> None:
     found = next(r for r in read_status(home).runs if r.run == run.name)
     if as_json:
-        _print_json(asdict(found))
+        print_json(asdict(found))
         return
-    Console().print(_words(found), highlight=False, soft_wrap=True)
-
-
-def _words(run: RunStatus) -> str:
-    state = run.state if run.code is None else f"{run.state} ({run.code})"
-    if run.state == "running":
-        where = f"round {run.round} of {run.rounds}, attempt {run.attempt}, {run.step}"
-        state = f"running: {where}"
-    if not run.plan:
-        return f"run {run.run}: {state}"
-    cost = "no privacy claimed"
-    if run.epsilon_spent is not None and run.epsilon_reserved is not None:
-        cost = (
-            f"ε {epsilon_text(run.epsilon_spent)} released of "
-            f"{epsilon_text(run.epsilon_reserved)} reserved (δ {run.delta:g}, "
-            f"M={run.min_survivors}, c={run.colluding}, one user added or removed)"
-        )
-    release = f"; release {run.release}" if run.release else ""
-    return f"run {run.run}: {state}{release}; {cost}"
-
-
-def _print_status(status: Status, out: Console) -> None:
-    epoch = "no roster yet" if status.epoch is None else f"roster epoch {status.epoch}"
-    out.print(f"federation {status.federation}, {epoch}", highlight=False)
-    out.print(
-        _table(
-            "site",
-            ("let in", "connected"),
-            [(s.site, _yes(s.member), _yes(s.connected)) for s in status.sites],
-        )
-    )
-    if status.processes:
-        out.print(
-            _table(
-                "process",
-                ("pid", "up", "since", "starts"),
-                [
-                    (p["name"], str(p["pid"]), _yes(p["up"]), p["since"], str(p["starts"]))
-                    for p in status.processes
-                ],
-            )
-        )
-    for run in status.runs:
-        out.print(_words(run), highlight=False, soft_wrap=True)
-    for release in status.releases:
-        cost = "no noise" if release.epsilon is None else f"ε {epsilon_text(release.epsilon)}"
-        out.print(
-            f"release {release.release}: {release.model} of run {release.run}, "
-            f"{byte_size(release.bytes)}, {cost}",
-            highlight=False,
-        )
-
-
-def _table(first: str, others: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in (first, *others):
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _yes(value: bool | None) -> str:
-    return "?" if value is None else "yes" if value else "no"
-
-
-def _print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    Console().print(run_words(found), highlight=False, soft_wrap=True)

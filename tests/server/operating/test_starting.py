@@ -10,6 +10,7 @@ from recommons.common.data.catalogue_document import CATALOGUE_FILE
 from recommons.common.errors import RecommonsError
 from recommons.server.operating import run_command
 from recommons.server.operating.attendance import HISTORY, ProgressFiles, attended
+from recommons.server.operating.following import written_steps
 from recommons.server.operating.run_command import found_plan, resume_run, run_plan, stop_run
 from recommons.server.operating.starting import starting
 from recommons.server.operating.stopping import StopRequest, stop_asked
@@ -181,7 +182,7 @@ def test_a_torn_line_of_progress_is_passed_over(tmp_path: Path) -> None:
         epsilon_spent=None,
         epsilon_target=None,
     )
-    events = run_command._events(tmp_path)
+    events = written_steps(tmp_path)
     assert next(events) is None
     ProgressFiles(tmp_path).listen(step)
     whole = (tmp_path / HISTORY).read_bytes().strip()
