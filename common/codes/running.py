@@ -184,9 +184,10 @@ RUNNING: dict[str, Code] = {
         "reason.",
     ),
     "agent/lease": Code(
-        meaning="The coordinator still counts an earlier agent of this site as connected.",
-        remedy="Nothing to do: the coordinator still counts an earlier agent of this site as "
-        "connected and takes this one when that lease has ended.",
+        meaning="The coordinator still counts an earlier agent of this site as connected, or has "
+        "only just started and does not know its sites yet.",
+        remedy="Nothing to do: the agent tries again, and is taken when the earlier lease has "
+        "ended or the coordinator has read its list of sites.",
     ),
     "agent/run-over": Code(
         meaning="The coordinator no longer wants the reply, or the run is over.",

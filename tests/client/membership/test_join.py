@@ -85,8 +85,14 @@ def test_whatever_write_a_site_is_killed_at_the_same_command_ends_well(
 
         home = federation.site(site)
 
-        def dies(path: Path, data: bytes, left: list[int] = left, home: Path = home) -> Path:
-            temporary = written(path, data)
+        def dies(
+            path: Path,
+            data: bytes,
+            mode: int = 0o600,
+            left: list[int] = left,
+            home: Path = home,
+        ) -> Path:
+            temporary = written(path, data, mode)
             if home not in path.parents:
                 return temporary  # the office's file, in this same process
             if left[0] == 0:
