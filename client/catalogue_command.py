@@ -33,10 +33,11 @@ def catalogue(
     from recommons.common.data.catalogue_document import catalogue_to_bytes
     from recommons.common.durably import write_durably
     from recommons.common.errors import DataError
+    from recommons.common.units import counted
 
     if not items.is_file():
         raise DataError("data/not-found", f"{items}: no such file; expected a table of items")
     names = ColumnNames() if columns is None else ColumnNames.parse(columns)
     found = build_catalogue(read_items(items, items.name, names), ())
     write_durably(output, catalogue_to_bytes(found), public=True)
-    typer.echo(f"{output}: {len(found):,} items, hash {found.hash.hex()}")
+    typer.echo(f"{output}: {counted(len(found), 'item')}, hash {found.hash.hex()}")

@@ -99,6 +99,10 @@ def recommend(
         str | None,
         typer.Option(metavar="NAME", help="Recommend as this site would, with its own data."),
     ] = None,
+    release: Annotated[
+        str | None,
+        typer.Option(metavar="NNN", help="Of a joined site: this release, not the latest."),
+    ] = None,
     why: Annotated[
         bool, typer.Option("--why", help="Show what in the basket speaks for each item.")
     ] = False,
@@ -129,7 +133,9 @@ def recommend(
         _refuse_with_items({"--output": output, "--columns": columns})
         from recommons.client.serving.command import recommend_for_basket
 
-        recommend_for_basket(folder, items, count, site=site, why=why, as_json=as_json)
+        recommend_for_basket(
+            folder, items, count, site=site, release=release, why=why, as_json=as_json
+        )
     elif users is not None:
         if output is None:
             raise typer.BadParameter("--users needs a file to write", param_hint="--output")
@@ -138,7 +144,14 @@ def recommend(
         from recommons.client.serving.command import recommend_for_users
 
         recommend_for_users(
-            folder, users, count, output, site=site, columns=columns, as_json=as_json
+            folder,
+            users,
+            count,
+            output,
+            site=site,
+            release=release,
+            columns=columns,
+            as_json=as_json,
         )
     else:
         _refuse_with_items({"--output": output, "--columns": columns})
@@ -146,7 +159,9 @@ def recommend(
             raise typer.BadParameter("goes with --items only", param_hint="--why")
         from recommons.client.serving.command import recommend_for_newcomer
 
-        recommend_for_newcomer(folder, interests, count, site=site, as_json=as_json)
+        recommend_for_newcomer(
+            folder, interests, count, site=site, release=release, as_json=as_json
+        )
 
 
 def _refuse_with_items(options: Mapping[str, object]) -> None:

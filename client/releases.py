@@ -15,7 +15,7 @@ from recommons.common.models.interface import ModelRelease
 from recommons.common.models.release import ReleaseMetadata, decode_release
 from recommons.common.published import NOTE_FILE, ReleaseNote, check_history, release_name
 
-__all__ = ["MODELS", "Installed", "check_notes", "installed", "is_file", "latest", "read_installed"]
+__all__ = ["MODELS", "Installed", "check_notes", "installed", "is_file", "read_installed", "served"]
 
 MODELS = "models"
 _CHUNK_BYTES = 1 << 20
@@ -54,16 +54,25 @@ def installed(folder: Path) -> tuple[Installed, ...]:
     return tuple(found)
 
 
-def latest(folder: Path) -> Installed:
-    """The latest release whose model is there.
+def served(folder: Path, name: str | None = None) -> Installed:
+    """The release of a name, or the latest one, whose model is there.
+
+    Args:
+        folder: The site's folder.
+        name: E.g. ``001``.
 
     Raises:
-        InvalidInput: ``release/none``: there is none yet.
+        InvalidInput: ``release/none``: there is none yet; ``release/missing``: none of the name.
     """
-    for release in reversed(installed(folder)):
-        if release.complete:
-            return release
-    raise InvalidInput("release/none", f"{folder} has received no release yet")
+    whole = {release.path.name: release for release in installed(folder) if release.complete}
+    if not whole:
+        raise InvalidInput("release/none", f"{folder} has received no release yet")
+    if name is not None and name not in whole:
+        raise InvalidInput(
+            "release/missing",
+            f"release is {name!r}; required: one of {', '.join(list(whole)[-5:])}",
+        )
+    return list(whole.values())[-1] if name is None else whole[name]
 
 
 def read_installed(release: Installed) -> tuple[ModelRelease, ReleaseMetadata]:

@@ -87,7 +87,10 @@ class SiteConfig(BaseModel):
             if is_disk_fault(error):
                 raise
             raise InvalidInput(
-                "site/folder", f"{folder} is not a site's folder: site.json cannot be read"
+                "site/folder",
+                f"{folder} is not a site's folder: site.json cannot be read"
+                if folder.is_dir()
+                else f"{folder}: no such folder",
             ) from error
 
 

@@ -1,10 +1,13 @@
 """Checks of arguments that more than one room makes."""
 
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
 from pydantic import ValidationError
 
 from recommons.common.errors import InvalidInput
 
-__all__ = ["describe_validation", "require"]
+__all__ = ["describe_validation", "nearest_first", "require"]
 
 
 def require(condition: bool, name: str, value: object, requirement: str) -> None:
@@ -15,6 +18,17 @@ def require(condition: bool, name: str, value: object, requirement: str) -> None
     """
     if not condition:
         raise InvalidInput("input/argument", f"{name} is {value!r}; required: {requirement}")
+
+
+def nearest_first(word: str, names: Iterable[str]) -> str:
+    """Names, separated by commas, those most like a word first."""
+    matcher = SequenceMatcher(b=word)
+
+    def unlikeness(name: str) -> float:
+        matcher.set_seq1(name)
+        return -matcher.ratio()
+
+    return ", ".join(sorted(names, key=unlikeness))
 
 
 def describe_validation(document: str, error: ValidationError) -> str:

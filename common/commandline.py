@@ -28,7 +28,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from importlib.metadata import EntryPoint, entry_points, version
 from typing import Annotated, cast
 
@@ -39,7 +39,7 @@ from typer.main import get_command, get_group
 from recommons.common.errors import InvalidInput, RecommonsError
 from recommons.common.helppage import set_help
 
-__all__ = ["COMMAND_GROUP", "CommandTable", "load_command", "main"]
+__all__ = ["COMMAND_GROUP", "CommandTable", "load_command", "main", "run_alone"]
 
 COMMAND_GROUP = "recommons.commands"
 
@@ -83,10 +83,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The words after the program's name; by default those of this process.
     """
+    return _run(_root, "recommons", arguments)
+
+
+def run_alone(command: Callable[..., object], program: str) -> int:
+    """Run one function as a program of its own, its faults told as those of `recommons`.
+
+    Args:
+        command: Takes its options as typer does.
+        program: Its name in usage lines.
+    """
+
+    def build() -> click.Command:
+        single = typer.Typer(add_completion=False)
+        single.command()(command)
+        return get_command(single)
+
+    return _run(build, program, None)
+
+
+def _run(build: Callable[[], click.Command], program: str, arguments: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
     try:
-        status = _root().main(args=words, prog_name="recommons", standalone_mode=False)
+        status = build().main(args=words, prog_name=program, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code

@@ -2,12 +2,20 @@
 
 import math
 
-__all__ = ["byte_size", "duration", "epsilon_text", "factor_text", "small_text"]
+__all__ = ["byte_size", "counted", "duration", "epsilon_text", "factor_text", "small_text"]
 
 _LEAST = 1e-300
 """Below it a float64 has too few digits left to round by; rounded up to it."""
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: ``1 site``, ``1,200 sites``, ``2 entries``."""
+    if count == 1:
+        return f"1 {noun}"
+    plural = noun[:-1] + "ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
+    return f"{count:,} {plural}"
 
 
 def byte_size(count: float) -> str:

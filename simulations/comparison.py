@@ -7,6 +7,7 @@ and masks never do, so that two comparisons differ by what noise does.
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from recommons.simulations.settings import SimulationSettings
 __all__ = ["METRICS", "Contender", "compare", "contenders"]
 
 METRICS = ("recall@20", "ndcg@20", "ndcg@100")
+_DOCUMENT, _PICTURE = "comparison.json", "comparison.svg"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,10 @@ def contenders(plans: Sequence[str]) -> tuple[Contender, ...]:
             found.append(Contender(name=text, plan=None, model=text))
             continue
         path = Path(text)
+        if not path.exists():
+            models = ", ".join(MODEL_NAMES)
+            said = f"PLAN: {text} is neither a model ({models}) nor a plan file that is there"
+            raise InvalidInput("run/settings", said)
         settings = SimulationSettings.load(path, {})
         found.append(Contender(name=path.stem, plan=path, model=settings.model))
     names = [contender.name for contender in found]
@@ -87,25 +93,41 @@ def compare(
             "run/settings", f"--metric is {metric!r}; required: one of {', '.join(METRICS)}"
         )
     against, output = contenders(plans), writable_folder(output)
-    console, points = Console(stderr=True), []
-    for contender in against:
-        for epsilon in epsilons:
-            reports = []
-            for run in range(runs):
-                console.print(
-                    f"{contender.name}, ε = {epsilon}: run {run + 1} of {runs}", style="dim"
-                )
-                options = {"--epsilon": epsilon, "--delta": delta, "--data": data}
-                options |= {"--seed": seed + run}
-                if contender.plan is None:
-                    options |= {"--model": contender.model}
-                reports.append(whole_run(options, contender.plan))
-            points.append(_point(contender, epsilon, reports, metric))
-            _write(points, metric, output)  # after every point: a comparison may be cut short
+    cases = [(contender, epsilon.strip()) for contender in against for epsilon in epsilons]
+    for contender, epsilon in cases:
+        SimulationSettings.load(contender.plan, {"epsilon": epsilon, "delta": delta})
+    progress, points = _Progress(Console(stderr=True), len(cases) * runs), []
+    for contender, epsilon in cases:
+        reports = []
+        for run in range(runs):
+            progress.begin(f"{contender.name}, ε = {epsilon}")
+            options = {"--epsilon": epsilon, "--delta": delta, "--data": data}
+            options |= {"--seed": seed + run}
+            if contender.plan is None:
+                options |= {"--model": contender.model}
+            reports.append(whole_run(options, contender.plan))
+        points.append(_point(contender, epsilon, reports, metric))
+        _write(points, metric, output)  # after every point: a comparison may be cut short
     if as_json:
         sys.stdout.write(_document(points, metric))
     else:
         Console().print(_table(points, metric))
+    if output is not None:
+        written = f"written: {output / _DOCUMENT} and {output / _PICTURE}"
+        progress.console.print(written, soft_wrap=True)
+
+
+class _Progress:
+    """Says which of all runs begins, and how long they took so far."""
+
+    def __init__(self, console: Console, runs: int) -> None:
+        self.console, self._runs = console, runs
+        self._begun, self._since = 0, time.monotonic()
+
+    def begin(self, what: str) -> None:
+        self._begun += 1
+        took = f" ({duration(time.monotonic() - self._since)} so far)" if self._begun > 1 else ""
+        self.console.print(f"run {self._begun} of {self._runs}{took}: {what}", style="dim")
 
 
 def _point(
@@ -137,15 +159,22 @@ def _write(points: Sequence[Point], metric: str, output: Path | None) -> None:
         return
     from recommons.simulations.comparison_picture import draw
 
-    (output / "comparison.json").write_text(_document(points, metric))
-    (output / "comparison.svg").write_text(draw(points, metric), encoding="utf-8")
+    (output / _DOCUMENT).write_text(_document(points, metric))
+    (output / _PICTURE).write_text(draw(points, metric), encoding="utf-8")
 
 
 def _table(points: Sequence[Point], metric: str) -> Table:
     table = Table(
-        "plan", "ε", "alone", "global", "served", "sent", "received", "rounds", "training"
+        title=f"{metric} on test users; bytes of one site",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        header_style="dim",
     )
-    table.title = f"{metric} on test users; bytes of one site"
+    table.add_column("plan", overflow="fold")
+    for name in ("ε", "alone", "global", "served", "sent", "received", "rounds", "training"):
+        table.add_column(name, justify="right", no_wrap=True)
     for point in points:
         deviation = "" if point.served_deviation is None else f" ± {point.served_deviation:.3f}"
         table.add_row(

@@ -11,7 +11,7 @@ from recommons.client.site import SiteConfig
 from recommons.common.durably import write_durably
 from recommons.common.toml_file import read_settings
 
-__all__ = ["CONNECTION", "Connection", "connection_of", "gateway_client"]
+__all__ = ["CONNECTION", "Connection", "connection_of", "gateway_client", "gateway_client_async"]
 
 CONNECTION = "connection.toml"
 _Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -71,6 +71,20 @@ def gateway_client(folder: Path) -> httpx.Client:
     """
     connection = connection_of(folder)
     return httpx.Client(
+        base_url=f"https://{connection.address}",
+        verify=tls_context(folder),
+        timeout=connection.call_seconds,
+    )
+
+
+def gateway_client_async(folder: Path) -> httpx.AsyncClient:
+    """As `gateway_client`, for a call that must be over at a certain time whatever comes.
+
+    Raises:
+        InvalidInput: As `gateway_client`.
+    """
+    connection = connection_of(folder)
+    return httpx.AsyncClient(
         base_url=f"https://{connection.address}",
         verify=tls_context(folder),
         timeout=connection.call_seconds,

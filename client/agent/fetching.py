@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from recommons.client.agent.link import LinkError, named
+from recommons.client.agent.link import LinkError, check_status, named
 from recommons.client.agent.logs import event
 from recommons.client.releases import MODELS, check_notes, installed, is_file
 from recommons.common.durably import write_durably
@@ -105,7 +105,7 @@ def _note(client: httpx.Client, number: int) -> ReleaseNote:
     def fetch() -> bytes:
         content = b""
         with client.stream("GET", path) as response:
-            response.raise_for_status()
+            check_status(response)
             for chunk in response.iter_raw():
                 content += chunk
                 if len(content) > _MOST_NOTE_BYTES:
@@ -141,7 +141,7 @@ def _append(client: httpx.Client, path: str, part: Path, have: int, size: int) -
     def fetch() -> None:
         headers = {"range": f"bytes={have}-"} if have else {}
         with client.stream("GET", path, headers=headers) as response, part.open("ab") as file:
-            response.raise_for_status()
+            check_status(response)
             if have and response.status_code != httpx.codes.PARTIAL_CONTENT:
                 file.truncate(0)
             for chunk in response.iter_raw():

@@ -36,10 +36,21 @@ from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from recommons.common.errors import RecommonsError
 
-__all__ = ["Envelope", "FleetLink", "LinkError", "named"]
+__all__ = [
+    "MOST_REFUSAL_BYTES",
+    "Envelope",
+    "FleetLink",
+    "LinkError",
+    "check_status",
+    "named",
+    "refusal",
+]
 
 WAIT_SECONDS = 5
 """How long the coordinator may hold a question for messages while there are none."""
+
+MOST_REFUSAL_BYTES = 4096
+"""As much is read of why a call was refused."""
 
 _IDLE_SECONDS = 60.0  # the gateway gives a line up after 120
 
@@ -201,14 +212,24 @@ def named(call: Callable[[], _T]) -> _T:
     try:
         return call()
     except httpx.HTTPStatusError as error:
-        raise _refused(error.response) from error
+        raise refusal(error.response, error.response.content) from error
     except httpx.TransportError as error:
         text = str(error).lower()
         if "certificate" in text or "ssl" in text or "tls" in text:
             raise LinkError("agent/tls", f"TLS failed: {type(error).__name__}") from error
-        raise LinkError("agent/unreachable", f"no answer: {type(error).__name__}") from error
+        said = f"no answer{_whence(error)}: {type(error).__name__}"
+        raise LinkError("agent/unreachable", said) from error
     except ValueError as error:
         raise LinkError("agent/message", "the coordinator's answer is not readable") from error
+
+
+def _whence(error: httpx.TransportError) -> str:
+    """Whom the call went to, as `` from host:port``."""
+    try:
+        url = error.request.url
+    except RuntimeError:  # httpx has not said
+        return ""
+    return f" from {url.host}:{url.port or 443}"
 
 
 _BY_FLOWER: Mapping[int, str] = {
@@ -224,15 +245,44 @@ _BY_GATEWAY: Mapping[str, str] = {
 }
 
 
-def _refused(response: httpx.Response) -> LinkError:
-    status = response.status_code
+def check_status(response: httpx.Response) -> None:
+    """As `raise_for_status`, for an answer that is being streamed and has not been read.
+
+    Raises:
+        LinkError: ``agent/…``: the coordinator refused.
+    """
+    if response.is_success:
+        return
+    body = bytearray()
+    for chunk in response.iter_raw():
+        body += chunk
+        if len(body) > MOST_REFUSAL_BYTES:
+            break
+    raise refusal(response, bytes(body))
+
+
+def refusal(response: httpx.Response, body: bytes) -> LinkError:
+    """What a refused call is called here.
+
+    Args:
+        response: The answer.
+        body: The beginning of what it says.
+    """
+    status, text = response.status_code, body.decode(errors="replace")
     found = "agent/unreachable" if status in _BUSY else "agent/turned-away"
     told = ""
     if "json" in response.headers.get("content-type", ""):
-        flower = FlowerError.from_json(response.text)
+        flower = _flower_error(text)
         if flower is not None:
             found = _BY_FLOWER.get(flower.code, found)
         else:
-            told = next((code for code in _BY_GATEWAY if code in response.text), "")
+            told = next((code for code in _BY_GATEWAY if code in text), "")
             found = _BY_GATEWAY.get(told, found)
     return LinkError(found, f"the coordinator answered {status} {told}".rstrip())
+
+
+def _flower_error(text: str) -> FlowerError | None:
+    try:
+        return FlowerError.from_json(text)
+    except (ValueError, RecursionError):
+        return None

@@ -30,7 +30,7 @@ def start_agent(folder: Path, *, health: str | None = None) -> None:
     os.environ["FLWR_HOME"] = str(folder / ".flwr")
     # Flower reads its settings when it is imported, so it is imported only now.
     from recommons.client.agent.agent import Agent
-    from recommons.client.agent.catalogue import fetch_catalogue
+    from recommons.client.agent.catalogue import CatalogueChore
     from recommons.client.agent.connection import connection_of
     from recommons.client.agent.fetching import fetch_releases
     from recommons.client.agent.logs import event, log_to_stderr
@@ -56,5 +56,5 @@ def start_agent(folder: Path, *, health: str | None = None) -> None:
         if health is not None:
             host, port = stack.enter_context(watched(folder, parse_address(health)))
             event(logging.getLogger(__name__), "health endpoints", address=f"{host}:{port}")
-        chores = (fetch_news, fetch_catalogue, fetch_releases)
+        chores = (fetch_news, CatalogueChore(), fetch_releases)
         Agent(folder=folder, app=app, chores=chores, stop=stop).run()

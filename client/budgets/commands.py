@@ -77,12 +77,13 @@ def forget(
     """
     from recommons.client.budgets.command import change_standing
     from recommons.client.site import SiteConfig
+    from recommons.common.units import counted
 
     if as_json and not yes:
         raise typer.BadParameter("is needed with --json", param_hint="--yes")
     site = SiteConfig.read(folder).site
     if not yes:
-        typer.confirm(f"Forget {len(users)} user(s) at {site}?", abort=True)
+        typer.confirm(f"Forget {counted(len(users), 'user')} at {site}?", abort=True)
     change_standing(folder, users, "forgotten", as_json=as_json)
 
 

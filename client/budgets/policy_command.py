@@ -53,9 +53,10 @@ def check_policy(folder: Path, plan_file: Path | None, *, as_json: bool) -> None
         return
     typer.echo("\n".join(_settings(policy)))
     typer.echo(f"\nhash {policy.hash.hex()}")
+    width = max((len(str(peer["site"])) for peer in peers), default=0)
     for peer in peers:
         mark = "this site" if peer["own"] else "verified" if peer["verified"] else "not verified"
-        typer.echo(f"{peer['site']}  {peer['fingerprint']}  {mark}")
+        typer.echo(f"{peer['site']:{width}}  {peer['fingerprint']}  {mark}")
     if plan_file is not None:
         typer.echo(f"{plan_file.name}: allowed")
 

@@ -4,11 +4,14 @@ from pathlib import Path
 
 from recommons.client.membership.findings import Finding
 from recommons.client.site import SiteConfig
-from recommons.client.sources.looking import check_bad_rows, look_at
+from recommons.client.sources.looking import NOT_COMPARED, check_bad_rows, look_at
 from recommons.client.sources.settings import DATA, read_settings
+from recommons.client.sources.usable import check_users
 from recommons.common.codes import REMEDIES
+from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.catalogue_document import catalogue_from_bytes
 from recommons.common.errors import DataError
+from recommons.common.units import counted
 
 __all__ = ["catalogue_findings", "data_findings", "rounded_users"]
 
@@ -26,17 +29,30 @@ def data_findings(folder: Path) -> list[Finding]:
                 "docs/site-guide.md says how.",
             )
         ]
+    catalogue = _sound_catalogue(folder / config.catalogue)
     try:
         settings = read_settings(folder, config.events)
-        look = look_at(folder, settings)
+        look = look_at(folder, settings, catalogue)
         check_bad_rows(look, settings)
+        check_users(look.users, look.left_out | look.bad, look.usable, catalogue)
     except DataError as error:
         # This is shown to the site's own operator alone.
         return [Finding(what="data", ok=False, said=error.message, remedy=error.remedy)]
-    said = f"{look.kind} is read: {look.users:,} users, {look.rows:,} events"
+    said = f"{look.kind} is read: {look}; {look.usable or NOT_COMPARED}"
     if look.bad_rows:
         said += f"; {look.bad_rows:,} cannot be read and are left out, first {look.first_bad}"
+    warning = look.usable and look.usable.warning
+    if warning:
+        remedy = REMEDIES["data/no-users"]
+        return [Finding(what="data", ok=None, said=f"{said}; {warning}", remedy=remedy)]
     return [Finding(what="data", ok=True, said=said)]
+
+
+def _sound_catalogue(path: Path) -> Catalogue | None:
+    try:
+        return catalogue_from_bytes(path.read_bytes())
+    except (OSError, DataError):
+        return None  # which is a finding of its own
 
 
 def catalogue_findings(folder: Path) -> list[Finding]:
@@ -56,7 +72,7 @@ def catalogue_findings(folder: Path) -> list[Finding]:
         return [Finding(what="catalogue", ok=False, said=said, remedy=remedy)]
     except DataError as error:
         return [Finding(what="catalogue", ok=False, said=error.message, remedy=error.remedy)]
-    return [Finding(what="catalogue", ok=True, said=f"{name} has {len(found):,} items")]
+    return [Finding(what="catalogue", ok=True, said=f"{name} has {counted(len(found), 'item')}")]
 
 
 def rounded_users(folder: Path, events: str) -> int | None:

@@ -10,7 +10,6 @@ import click
 import typer
 
 from recommons.client.agent.catalogue import fetch_catalogue
-from recommons.client.agent.connection import gateway_client
 from recommons.client.membership.checks import (
     check_clock,
     check_disk,
@@ -37,6 +36,8 @@ from recommons.common.policy import Policy
 from recommons.common.secagg.roster import Roster
 
 __all__ = ["join_federation"]
+
+_CATALOGUE_SECONDS = 60.0
 
 
 def join_federation(
@@ -74,11 +75,12 @@ def join_federation(
         )
         _check(joining)
         application, standing = joining.enrol(data, config, new_node_key=new_node_key)
-        typer.echo(
-            f"applied as {invitation.site}, with the fingerprint\n"
-            f"  {readable(fingerprint(application.entry.public_key))}\n"
-            "read it to the federation's operator, who sees the same"
-        )
+        if standing.state == "waiting":
+            typer.echo(
+                f"applied as {invitation.site}, with the fingerprint\n"
+                f"  {readable(fingerprint(application.entry.public_key))}\n"
+                "read it to the federation's operator, who sees the same"
+            )
         standing = await_decision(line, application, standing, seconds=None if wait else 0)
         federation = finish(joining, standing, lambda epoch: _accepts(epoch, invitation.site, yes))
     _bring_catalogue(place.path)
@@ -178,8 +180,8 @@ def _check(joining: Joining) -> None:
 
 def _bring_catalogue(folder: Path) -> None:
     """Fetch it now, for the checks that come next; where that fails, the agent does it."""
-    with suppress(RecommonsError, OSError), gateway_client(folder) as client:
-        fetch_catalogue(folder, client)
+    with suppress(RecommonsError, OSError):
+        fetch_catalogue(folder, seconds=_CATALOGUE_SECONDS)
     typer.echo("\n".join(lines_of(catalogue_findings(folder))))
 
 

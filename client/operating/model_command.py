@@ -7,6 +7,7 @@ import typer
 
 from recommons.client.releases import Installed, installed
 from recommons.client.site import SiteConfig
+from recommons.common.units import byte_size
 
 __all__ = ["show_models"]
 
@@ -25,13 +26,13 @@ def show_models(folder: Path, *, as_json: bool) -> None:
     if not releases:
         typer.echo("none received yet")
         return
-    typer.echo(f"{'release':<9}{'model':<12}{'ε':>6}{'δ':>9}{'MiB':>8}  run")
+    typer.echo(f"{'release':<9}{'model':<12}{'ε':>6}{'δ':>9}{'size':>9}  run")
     for release in releases:
         note = release.note
         epsilon = "∞" if note.epsilon is None else f"{note.epsilon:.3g}"
-        size = f"{_bytes(release) / 2**20:.1f}" if release.complete else "missing"
+        size = byte_size(_bytes(release)) if release.complete else "missing"
         typer.echo(
-            f"{release.path.name:<9}{note.model:<12}{epsilon:>6}{note.delta:>9.2g}{size:>8}  "
+            f"{release.path.name:<9}{note.model:<12}{epsilon:>6}{note.delta:>9.2g}{size:>9}  "
             f"{note.run[:8]}"
         )
 

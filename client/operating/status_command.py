@@ -9,6 +9,7 @@ import typer
 from recommons.client.operating.pausing import pause, resume
 from recommons.client.operating.status import SiteStatus, read_status
 from recommons.client.site import Site
+from recommons.common.units import counted
 
 __all__ = ["pause_site", "resume_site", "show_status"]
 
@@ -76,9 +77,12 @@ def _lines(status: SiteStatus) -> Iterator[tuple[str, str]]:
         yield "PAUSED", f"since {status.paused.since}{why}: `recommons site resume`"
     yield "data", _data(status)
     yield "open runs", ", ".join(run[:8] for run in status.open_runs) or "none"
-    yield "ledger", f"{status.ledger_entries} entries"
+    yield "ledger", counted(status.ledger_entries, "entry")
     last = f", the last at {status.last_answer}" if status.last_answer else ""
-    yield "sent", f"{status.answers} answers of {status.bytes_sent:,} bytes together{last}"
+    yield (
+        "sent",
+        f"{counted(status.answers, 'answer')} of {status.bytes_sent:,} bytes together{last}",
+    )
     yield "releases", ", ".join(status.releases) or "none received"
     if status.certificate_ends is not None:
         yield "certificate", f"until {status.certificate_ends}"
@@ -93,5 +97,5 @@ def _data(status: SiteStatus) -> str:
     bad = f"; {health.bad:,} of them cannot be read and are left out" if health.bad else ""
     return (
         f"{health.source}, read at {health.time} in {health.seconds:.1f} s: "
-        f"{health.users:,} users, {health.events:,} events{bad}"
+        f"{counted(health.users or 0, 'user')}, {counted(health.events or 0, 'event')}{bad}"
     )

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from recommons.client.budgets.charging import check_spent
 from recommons.client.records.closing import attempt_body, close_attempts, give_up
 from recommons.client.records.halting import check_not_halted_in
+from recommons.client.rounds.joining import check_catalogue
 from recommons.client.site import Site
 from recommons.common.errors import ProtocolAbort, Refusal
 from recommons.common.models.interface import FederatedModel
@@ -55,7 +56,12 @@ class Attempt:
         )
 
     def model(self) -> FederatedModel:
-        """The very model that the plan pins."""
+        """The very model that the plan pins, over the very catalogue.
+
+        Raises:
+            Refusal: ``plan/catalogue``: the site's copy is another one since it joined.
+        """
+        check_catalogue(self.site, self.plan)
         pinned = self.plan.model
         return remembered_model(pinned.name, pinned.settings, self.site.catalogue)
 
@@ -100,12 +106,14 @@ class Attempt:
             raise Refusal("plan/roster", "the site has pinned another roster since it joined")
 
     def check_policy(self) -> VerifiedPeers:
-        """The policy in force, once more; the rule on peers as the protocol takes it.
+        """The policy in force and the catalogue, once more; the rule on peers for the protocol.
 
         Raises:
-            Refusal: The first rule that is broken; nothing of this step has left.
+            Refusal: The first rule that is broken, or ``plan/catalogue``; nothing of this step has
+                left.
         """
         site, plan = self.site, self.plan
+        check_catalogue(site, plan)
         check_plan(site.policy, plan, site.config.declared_users)
         with site.store.transaction() as transaction:
             check_spent(site, transaction)

@@ -23,7 +23,7 @@ from recommons.common.privacy.noise import fits_ring
 from recommons.common.privacy.noise_table import MAX_STDDEV, MIN_STDDEV
 from recommons.common.privacy.quantization import MAX_SENSITIVITY
 
-__all__ = ["check_mechanism", "join"]
+__all__ = ["check_catalogue", "check_mechanism", "join"]
 
 _SLACK = 1 + 1e-9
 _log = logging.getLogger(__name__)
@@ -83,8 +83,7 @@ def check_mechanism(site: Site, plan: Plan) -> None:
     if plan.declared_users.get(site.id) != site.config.declared_users:
         raise Refusal("plan/cohort", "the plan does not name this site with its declared users")
     plan.parameters()  # refuses a cohort that cannot hold
-    if site.catalogue.hash.hex() != plan.catalogue.hash:
-        raise Refusal("plan/catalogue", "the plan pins another catalogue than this site has")
+    check_catalogue(site, plan)
     model = remembered_model(plan.model.name, plan.model.settings, site.catalogue)
     wanted = [[(b.name, b.size, b.clip) for b in blocks] for blocks in model.rounds()]
     specs = plan.specs()
@@ -104,6 +103,17 @@ def check_mechanism(site: Site, plan: Plan) -> None:
             "plan/mechanism",
             f"the plan's mechanism costs epsilon {cost:.6g}; it claims {plan.privacy.epsilon:.6g}",
         )
+
+
+def check_catalogue(site: Site, plan: Plan) -> None:
+    """Whether the site's own copy is the catalogue that the plan pins.
+
+    Raises:
+        Refusal: ``plan/catalogue``.
+        InvalidInput: As `Site.catalogue`.
+    """
+    if site.catalogue.hash.hex() != plan.catalogue.hash:
+        raise Refusal("plan/catalogue", "the plan pins another catalogue than this site has")
 
 
 def _can_be_carried_out(block: BlockMechanism) -> bool:
@@ -149,6 +159,9 @@ def _reserve(site: Site, plan: Plan, run_id: bytes, keys: npt.NDArray[np.uint64]
         site.record(transaction, "plan-accepted", _accepted(site, plan, run_id))
         if exhausted:
             site.record(transaction, "budget-exhausted", _exhausted(site, run_id))
+        took_part, left_out = site.store.budgets.head_counts(transaction)[run_id]
+    if left_out and not took_part:  # in the site's own log, and nowhere else
+        _log.warning("run %s: no user has budget left, so that nobody's data goes in", run_id.hex())
 
 
 def _acceptance(site: Site, plan: Plan, run_id: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from recommons.client.serving.recommending import (
 )
 from recommons.client.serving.served_model import ServedModel, open_model
 from recommons.client.sources import ColumnNames, read_histories
+from recommons.common.units import counted
 
 __all__ = ["recommend_for_basket", "recommend_for_newcomer", "recommend_for_users"]
 
@@ -28,7 +30,14 @@ _REASONS = 2
 
 
 def recommend_for_basket(
-    folder: Path, items: str, k: int, *, site: str | None, why: bool, as_json: bool
+    folder: Path,
+    items: str,
+    k: int,
+    *,
+    site: str | None,
+    release: str | None = None,
+    why: bool,
+    as_json: bool,
 ) -> None:
     """Print recommendations for one basket.
 
@@ -37,13 +46,14 @@ def recommend_for_basket(
         items: Item ids, separated by commas.
         k: Length of the list.
         site: Recommend as this site would.
+        release: Of a joined site's releases, this one; None for the latest.
         why: Name what in the basket speaks for each item.
         as_json: Print JSON instead of a table.
 
     Raises:
         InvalidInput: No model there, or an item or site that is not known.
     """
-    model = open_model(folder, site=site)
+    model = open_model(folder, site=site, release=release)
     catalogue = model.recommender.catalogue
     basket = basket_items(catalogue, split_ids(catalogue, items))
     with _waiting("preparing the model"):
@@ -56,7 +66,13 @@ def recommend_for_basket(
 
 
 def recommend_for_newcomer(
-    folder: Path, interests: str | None, k: int, *, site: str | None, as_json: bool
+    folder: Path,
+    interests: str | None,
+    k: int,
+    *,
+    site: str | None,
+    release: str | None = None,
+    as_json: bool,
 ) -> None:
     """Print recommendations for somebody without events: by interests, or the popular ones.
 
@@ -65,12 +81,13 @@ def recommend_for_newcomer(
         interests: Labels or words of titles, separated by commas; None for none.
         k: Length of the list.
         site: Recommend as this site would.
+        release: Of a joined site's releases, this one; None for the latest.
         as_json: Print JSON instead of a table.
 
     Raises:
         InvalidInput: No model there, or an interest or site that is not known.
     """
-    model = open_model(folder, site=site)
+    model = open_model(folder, site=site, release=release)
     chosen = [part for part in (part.strip() for part in (interests or "").split(",")) if part]
     with _waiting("preparing the model"):
         if interests is None:
@@ -83,11 +100,12 @@ def recommend_for_newcomer(
         told = _as_json(model, (), found, why=False, basis=basis, interests=chosen)
         typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
         return
-    by = f"for {', '.join(chosen)}" if chosen else "by popularity, knowing nothing of the user,"
+    by = f"for {', '.join(chosen)}" if chosen else "by popularity: it knows nothing of the user"
     console = Console()
     console.print(Text(f"{_speaker(model)} recommends {by}", style="bold"))
     console.print()
     console.print(_table(found, why=False))
+    _say_whose(model)
 
 
 def recommend_for_users(
@@ -97,6 +115,7 @@ def recommend_for_users(
     output: Path,
     *,
     site: str | None,
+    release: str | None = None,
     columns: str | None,
     as_json: bool,
 ) -> None:
@@ -108,6 +127,7 @@ def recommend_for_users(
         k: Length of each list.
         output: The file to write.
         site: Recommend as this site would.
+        release: Of a joined site's releases, this one; None for the latest.
         columns: Unusual names of columns, as ``user_id=customer``.
         as_json: Print what was done as JSON instead of a sentence.
 
@@ -116,7 +136,7 @@ def recommend_for_users(
             written.
     """
     check_output(output)
-    model = open_model(folder, site=site)
+    model = open_model(folder, site=site, release=release)
     names = None if columns is None else ColumnNames.parse(columns)
     catalogue = model.recommender.catalogue
     histories = read_histories(events, catalogue, names=names, with_order=True)
@@ -135,18 +155,17 @@ def recommend_for_users(
     if as_json:
         typer.echo(json.dumps(done, indent=2))
         return
-    typer.echo(f"{output}: {rows:,} recommendations for {users.n_users:,} users")
+    typer.echo(f"{output}: {counted(rows, 'recommendation')} for {counted(users.n_users, 'user')}")
     if histories.unknown_rows:
         typer.echo(
-            f"note: {histories.unknown_rows:,} events were on items that the model does not know, "
-            "and were left out",
+            f"note: left out: {counted(histories.unknown_rows, 'event')} on items that the model "
+            "does not know",
             err=True,
         )
+    _say_whose(model)
     if without:
-        typer.echo(
-            f"note: {without:,} users have no item that the model knows, and get the popular ones",
-            err=True,
-        )
+        nobody = f"{counted(without, 'user')} without an item that the model knows"
+        typer.echo(f"note: the popular items go to {nobody}", err=True)
 
 
 def _waiting(what: str) -> Status:
@@ -163,6 +182,7 @@ def _as_json(
     basis: Basis = "events",
     interests: Sequence[str] = (),
 ) -> dict[str, Any]:
+    choice = model.choice()
     return {
         "model": {
             "name": model.name,
@@ -171,6 +191,7 @@ def _as_json(
             "delta": model.metadata.privacy.get("delta"),
         },
         "site": model.site,
+        "serving": None if choice is None else asdict(choice),
         "basis": basis,
         "interests": list(interests),
         "basket": [{"item_id": item, "title": title} for item, title in basket],
@@ -207,6 +228,18 @@ def _print(
         console.print(Text("  ").append(item, style="cyan").append(f"  {title}"))
     console.print()
     console.print(_table(found, why=why))
+    _say_whose(model)
+
+
+def _say_whose(model: ServedModel) -> None:
+    """A note where nothing of the federation's is in the answer."""
+    choice = model.choice()
+    if choice is not None and choice.alone_share == 1 and not choice.neural_share:
+        typer.echo(
+            f"note: on {model.site}'s own users the federation's model added nothing, so its own "
+            "alone is served",
+            err=True,
+        )
 
 
 def _speaker(model: ServedModel) -> str:

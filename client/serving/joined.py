@@ -1,4 +1,4 @@
-"""What a joined site serves: the latest release that it received, with its own users added.
+"""What a joined site serves: a release that it received, with its own users added.
 
 How its own users are added is chosen on them once a release, and kept beside it: the choice, like
 everything here, never leaves the site.
@@ -7,7 +7,7 @@ everything here, never leaves the site.
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from recommons.client.releases import latest, read_installed
+from recommons.client.releases import read_installed, served
 from recommons.client.site import Site
 from recommons.common.data.catalogue import Catalogue
 from recommons.common.data.interactions import Interactions
@@ -23,7 +23,7 @@ _SITE = "site.json"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Joined:
-    """A site's latest release and its own users.
+    """A release at a site and the site's own users.
 
     Attributes:
         site: The site's id.
@@ -47,15 +47,19 @@ def is_joined(folder: Path) -> bool:
     return (folder / _SITE).is_file()
 
 
-def read_joined(folder: Path) -> Joined:
-    """Read the latest release of a site's folder and the site's own users.
+def read_joined(folder: Path, name: str | None = None) -> Joined:
+    """Read a release of a site's folder, by default the latest, and the site's own users.
+
+    Args:
+        folder: The site's folder.
+        name: The release's, e.g. ``001``.
 
     Raises:
         InvalidInput: ``release/…``: there is none, or none that is sound; ``site/folder``;
             ``release/catalogue``: the site holds another catalogue than the model is over.
         DataError: The site's own events cannot be read.
     """
-    found = latest(folder)
+    found = served(folder, name)
     release, metadata = read_installed(found)
     with Site.open(folder) as site:
         if site.catalogue.item_ids != metadata.item_ids:

@@ -48,6 +48,7 @@ _CELLS_A_BATCH = 1 << 22  # scores of a batch: 16 MiB
 _SUGGESTIONS = 3
 _MOST_COMPARED = 50_000  # items; comparing more would take seconds
 _ADDITIVE_TOLERANCE = 1e-3
+_APART = 60_000_000  # microseconds between a basket's items: of a gap that training has seen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +113,7 @@ class Recommender:
             indptr=np.array([0, len(items)], np.int64),
             indices=items[order].astype(np.int32),
             n_items=len(self.catalogue),
-            times=order.astype(np.int64),
+            times=order.astype(np.int64) * _APART,
         )
         scores = self.score(basket)
         best = top_k(scores, basket, k)[0]

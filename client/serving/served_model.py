@@ -30,7 +30,7 @@ from recommons.common.errors import InvalidInput
 from recommons.common.models.interface import ModelRelease
 from recommons.common.models.release import ReleaseMetadata
 from recommons.common.models.scoring import GlobalModel, Scorer
-from recommons.common.models.site import SiteChoice, fit_site
+from recommons.common.models.site import SiteChoice, SiteModels, fit_site
 
 __all__ = ["ServedModel", "SiteData", "load_site", "open_model", "read_choice", "write_choice"]
 
@@ -46,12 +46,14 @@ class ServedModel:
         metadata: What was released with it.
         recommender: It, over its catalogue.
         site: The site whose data it includes; None for the global model.
+        choice: How they are added, once it is made; None for the global model.
     """
 
     name: str
     metadata: ReleaseMetadata
     recommender: Recommender
     site: str | None
+    choice: Callable[[], SiteChoice | None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,20 +69,25 @@ class SiteData:
     choice: SiteChoice
 
 
-def open_model(folder: Path, *, site: str | None = None) -> ServedModel:
+def open_model(folder: Path, *, site: str | None = None, release: str | None = None) -> ServedModel:
     """Open the model that a run left. It is made ready to score, in seconds, at its first use.
 
     Args:
         folder: Output of a run, or a joined site's own folder, whose data are added always.
         site: Add this site's own data, as it does to serve its users.
+        release: Of a joined site's releases, the one of this name rather than the latest.
 
     Raises:
         InvalidInput: There is no sound model, or no such site.
         DataError: The site's own events cannot be read.
     """
     if is_joined(folder):
-        return _of_joined(read_joined(folder), site)
-    release, metadata = read_release(folder / "model")
+        return _of_joined(read_joined(folder, release), site)
+    if release is not None:
+        raise InvalidInput(
+            "release/missing", f"release is {release!r}; {folder} is a run, whose model is one"
+        )
+    model, metadata = read_release(folder / "model")
     catalogue = Catalogue(
         item_ids=metadata.item_ids,
         titles=metadata.titles,
@@ -88,7 +95,7 @@ def open_model(folder: Path, *, site: str | None = None) -> ServedModel:
     )
     catalogue = _with_features(catalogue, folder / _CATALOGUE)
     own = None if site is None else load_site(folder, site, catalogue)
-    shared = GlobalModel(release=release)
+    shared = GlobalModel(release=model)
 
     @functools.cache
     def scorer() -> Scorer:
@@ -96,7 +103,8 @@ def open_model(folder: Path, *, site: str | None = None) -> ServedModel:
             return shared.scorer
         return fit_site(shared, own.interactions, seed=0, choice=own.choice).served
 
-    return _served(release, metadata, catalogue, scorer, site)
+    chosen = None if own is None else own.choice
+    return _served(model, metadata, catalogue, scorer, site, lambda: chosen)
 
 
 def _of_joined(found: Joined, site: str | None) -> ServedModel:
@@ -108,14 +116,21 @@ def _of_joined(found: Joined, site: str | None) -> ServedModel:
     kept = found.place / _SERVING
 
     @functools.cache
-    def scorer() -> Scorer:
+    def models() -> SiteModels:
         choice = read_choice(kept) if kept.exists() else None
-        models = fit_site(GlobalModel(release=found.release), found.own, seed=0, choice=choice)
+        fitted = fit_site(GlobalModel(release=found.release), found.own, seed=0, choice=choice)
         if choice is None:
-            write_choice(found.place, models.choice)
-        return models.served
+            write_choice(found.place, fitted.choice)
+        return fitted
 
-    return _served(found.release, found.metadata, found.catalogue, scorer, found.site)
+    return _served(
+        found.release,
+        found.metadata,
+        found.catalogue,
+        lambda: models().served,
+        found.site,
+        lambda: models().choice,
+    )
 
 
 def _served(
@@ -124,6 +139,7 @@ def _served(
     catalogue: Catalogue,
     scorer: Callable[[], Scorer],
     site: str | None,
+    choice: Callable[[], SiteChoice | None],
 ) -> ServedModel:
     def score(users: Interactions) -> npt.NDArray[np.float32]:
         return scorer().score(users)
@@ -137,6 +153,7 @@ def _served(
             counts=np.asarray(release.arrays["counts"], np.float64),
         ),
         site=site,
+        choice=choice,
     )
 
 

@@ -77,7 +77,7 @@ class Clock:
             whole = cell.cast(pl.Int64, strict=False).is_not_null()
             return pl.when(whole).then(_of_whole(cell)).otherwise(_of_decimal(cell))
         if self.kind == "date":
-            return cell.cast(pl.Datetime("us")).dt.epoch("us")
+            return cell.cast(pl.Datetime("us"), strict=False).dt.epoch("us")
         if self.kind == "cell":
             return cell.map_batches(_each_cell, return_dtype=pl.Int64, is_elementwise=True)
         return cell.str.to_datetime(self.form, time_unit="us", strict=False).dt.epoch("us")

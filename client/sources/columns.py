@@ -89,7 +89,8 @@ class ColumnNames:
             raise DataError(
                 "data/missing-column",
                 f"{label}: no column for {field}; expected a column named "
-                + " or ".join(_USUAL[field]),
+                + " or ".join(_USUAL[field])
+                + _other_separator(tuple(columns)),
             )
         return found
 
@@ -102,6 +103,18 @@ class ColumnNames:
         return tuple(dict.fromkeys(names))
 
 
+def _other_separator(columns: tuple[str, ...]) -> str:
+    """What separates the cells instead, where that is to be seen; no name: it may be an event."""
+    for sign, name in _SEPARATORS.items():
+        if len(columns) == 1 and sign in columns[0]:
+            return (
+                f"; its one column has {name} in it, and cells are separated by commas (.csv) "
+                "or tabs (.tsv)"
+            )
+    return ""
+
+
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 _USUAL: dict[str, tuple[str, ...]] = {
     "user_id": ("user_id", "userId"),
     "item_id": ("item_id", "movieId", "itemId"),

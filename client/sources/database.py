@@ -1,15 +1,13 @@
 """Events out of any database that SQLAlchemy speaks to, in a stream of tables.
 
 The rows come from a cursor on the server, a part at a time, so that neither side holds them all.
-No message holds anything of the database: a driver's own text may quote the URL, the query or a
-row, so only the kind of the error and its SQLSTATE are kept.
 """
 
 import re
 import sqlite3
 import uuid
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,12 +16,11 @@ from typing import Any
 import polars as pl
 from sqlalchemy import CursorResult, create_engine, event, text
 from sqlalchemy.engine import URL, ExceptionContext
-from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from recommons.client.sources.columns import EVENT_FIELDS, ColumnNames
+from recommons.client.sources.database_faults import named_errors, refuse_missing_file
 from recommons.client.sources.tables import DAMAGED, ROW, Table
-from recommons.common.errors import DataError
 
 __all__ = ["query_tables"]
 
@@ -46,21 +43,20 @@ def query_tables(url: URL, query: str, names: ColumnNames) -> Generator[Table, N
         names: Which columns are read; others of the result are dropped at once.
 
     Raises:
-        DataError: ``data/driver``, ``data/database``.
+        DataError: ``data/driver``, ``data/database``; ``data/not-found``: a file of SQLite.
     """
-    with _named_errors(url):
+    refuse_missing_file(url)
+    options: dict[str, Any] = {"stream_results": True, "max_row_buffer": _PART_ROWS}
+    if url.get_backend_name() == "postgresql":
+        options |= {"postgresql_readonly": True}
+    with named_errors(url):
         engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
         event.listen(engine, "connect", _take_any_row)
         event.listen(engine, "handle_error", _close_cursor)
-        options: dict[str, Any] = {"stream_results": True, "max_row_buffer": _PART_ROWS}
-        if url.get_backend_name() == "postgresql":
-            options |= {"postgresql_readonly": True}
-        statement = text(_BIND.sub(r"\\:\1", query))
-        with (
-            engine.connect().execution_options(**options) as connection,
-            connection.execute(statement) as result,
-        ):
-            yield from _tables(result, names)
+        opened = engine.connect().execution_options(**options)
+    statement = text(_BIND.sub(r"\\:\1", query))
+    with opened, named_errors(url, query), opened.execute(statement) as result:
+        yield from _tables(result, names)
 
 
 def _tables(result: CursorResult[Any], names: ColumnNames) -> Iterator[Table]:
@@ -79,22 +75,6 @@ def _tables(result: CursorResult[Any], names: ColumnNames) -> Iterator[Table]:
         yield Table(
             path=Path(_LABEL), label=_LABEL, frame=frame.lazy(), columns=tuple(wanted), form=None
         )
-
-
-@contextmanager
-def _named_errors(url: URL) -> Iterator[None]:
-    backend = url.get_backend_name()
-    try:
-        yield
-    except (NoSuchModuleError, ModuleNotFoundError):
-        raise DataError(
-            "data/driver", f"no driver for {url.drivername!r} is installed here"
-        ) from None
-    except SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or error
-        state = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
-        shown = f"{type(cause).__name__}{f' ({state})' if state else ''}"
-        raise DataError("data/database", f"{backend} did not answer the query: {shown}") from None
 
 
 def _take_any_row(connection: object, _record: object) -> None:

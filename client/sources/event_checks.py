@@ -108,7 +108,7 @@ def sift(
         )
         for name in (columns.user_id, columns.item_id)
     ]
-    bad = {f"{c.column}: {c.message.partition(';')[0]}": c.bad for c in [*damaged, *checks]}
+    bad = {f"{c.column}: {c.message}": c.bad for c in [*damaged, *checks]}
     if table.by_line:
         bad = {"not of the file's form": pl.col(SPOILED), **bad}
     met = bad | _unwanted(columns, positives)

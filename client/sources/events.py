@@ -76,6 +76,18 @@ class EventStream:
         """All users, ascending as strings."""
         return self._distinct(_USER)
 
+    def by_user(self, item_ids: pl.Series) -> pl.DataFrame:
+        """All users, in any order: ``user`` (text), ``events``, and ``known``, those on the items.
+
+        Args:
+            item_ids: The items that are known.
+        """
+        known = _code(_ITEM, item_ids).is_not_null().sum().cast(pl.UInt32)
+        grouped = self.frame.group_by(_USER).agg(events=pl.len().cast(pl.UInt32), known=known)
+        return self.table.collect(grouped).select(
+            pl.col(_USER).cast(pl.String).alias("user"), "events", "known"
+        )
+
     def item_ids(self) -> pl.Series:
         """All items that occur, ascending as strings."""
         return self._distinct(_ITEM)

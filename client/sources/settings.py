@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from recommons.client.sources.columns import ColumnNames, EventFilter
+from recommons.common.checks import nearest_first
 from recommons.common.errors import DataError
 
 __all__ = ["DATA", "CacheSettings", "DataSettings", "EventSource", "read_settings"]
@@ -172,6 +173,15 @@ class DataSettings(BaseModel):
         return EventFilter(**self.filter.model_dump())
 
 
+_TABLES: dict[str, type[BaseModel]] = {
+    "events": EventSource,
+    "columns": ColumnSettings,
+    "filter": FilterSettings,
+    "cache": CacheSettings,
+    "check": CheckSettings,
+}
+
+
 def read_settings(folder: Path, events: str) -> DataSettings:
     """The settings of a site's data.
 
@@ -220,11 +230,15 @@ def parsed_url(text: str) -> URL:
 
 def _described(error: ValidationError) -> str:
     """What is wrong where, and never what was found: it may be a password."""
-    return "; ".join(
-        f"{DATA}: {'.'.join(str(part) for part in item['loc']) or 'document'}: "
-        + item["msg"].removeprefix("Value error, ")
-        for item in error.errors(include_url=False, include_context=False, include_input=False)
-    )
+    lines = []
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        place = [str(part) for part in item["loc"]]
+        said = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            table = DataSettings if len(place) == 1 else _TABLES[place[0]]
+            said = f"unknown; valid, nearest first: {nearest_first(place[-1], table.model_fields)}"
+        lines.append(f"{DATA}: {'.'.join(place) or 'document'}: {said}")
+    return "; ".join(lines)
 
 
 def _is_secret(name: str) -> bool:

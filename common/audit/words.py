@@ -8,7 +8,7 @@ from typing import Any
 from recommons.common.audit.findings import Finding, Severity, Verdict
 from recommons.common.audit.readings import OtherAccountants
 from recommons.common.audit.report import AuditReport
-from recommons.common.units import epsilon_text, factor_text, small_text
+from recommons.common.units import counted, epsilon_text, factor_text, small_text
 
 __all__ = [
     "ACCOUNTANTS",
@@ -42,8 +42,8 @@ _SHOWN = 40
 
 def verdict_sentence(report: AuditReport) -> str:
     """What the verdict means."""
-    violations = _counted(_number_of(report, Severity.VIOLATION), "violation")
-    missing = _counted(_number_of(report, Severity.UNVERIFIABLE), "thing")
+    violations = counted(_number_of(report, Severity.VIOLATION), "violation")
+    missing = counted(_number_of(report, Severity.UNVERIFIABLE), "thing")
     if report.verdict is Verdict.VIOLATION:
         return (
             f"The ledgers show {violations}: a record was altered, a rule was broken, or a claim "
@@ -65,15 +65,15 @@ def read_sentence(report: AuditReport) -> str:
     entries = sum(ledger.entries for ledger in report.ledgers)
     of = "" if report.federation is None else f" of the federation “{report.federation}”"
     signed = (
-        "Every line’s own signature was checked."
+        " Every line’s own signature was checked."
         if report.each_line
-        else "Of each ledger the last line’s signature was checked, and that every line is the one "
-        "the next was signed on: so its writer signed them all. “--every-signature” checks each "
-        "line’s own, too."
+        else " Of each ledger the last line’s signature was checked, and that every line is the "
+        "one the next was signed on: so its writer signed them all. “--every-signature” checks "
+        "each line’s own, too."
     )
     return (
-        f"{_counted(len(report.ledgers), 'ledger')}{of}, {entries:,} entries, "
-        f"{_counted(report.receipts, 'receipt')}. {signed}"
+        f"{counted(len(report.ledgers), 'ledger')}{of}, {counted(entries, 'entry')}, "
+        f"{counted(report.receipts, 'receipt')}.{signed if entries else ''}"
     )
 
 
@@ -104,7 +104,7 @@ def guarantee_sentences(report: AuditReport) -> tuple[str, ...]:
         f"whatever anyone computes from everything released becomes at most {factor} times as "
         f"likely or as unlikely, but for cases of probability at most {delta} in all.",
         f"At least {assumed.least_survivors} sites were in every sum. That at most "
-        f"{_counted(assumed.colluding, 'site')} of them pooled what they know with the coordinator "
+        f"{counted(assumed.colluding, 'site')} of them pooled what they know with the coordinator "
         "is an assumption about people.",
         *_readings_sentence(report),
     ]
@@ -257,7 +257,7 @@ def _figures(report: AuditReport) -> Iterator[tuple[str, dict[str, Any]]]:
         claimed = "" if run.claimed is None else f", claimed {epsilon_or_none(run.claimed)}"
         yield (
             f"  run {run.run[:8]}: ε = {epsilon_or_none(run.epsilon)} in "
-            f"{_counted(run.attempts, 'attempt')}{claimed}, plan {epsilon_or_none(run.target)}, "
+            f"{counted(run.attempts, 'attempt')}{claimed}, plan {epsilon_or_none(run.target)}, "
             f"δ = {small_text(run.delta)}",
             {},
         )
@@ -300,7 +300,3 @@ def _finding_line(finding: Finding) -> str:
 
 def _number_of(report: AuditReport, severity: Severity) -> int:
     return sum(finding.severity is severity for finding in report.findings)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

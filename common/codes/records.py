@@ -65,7 +65,8 @@ RECORDS: dict[str, Code] = {
     ),
     "release/missing": Code(
         meaning="There is no released model at the path, or no release of this number.",
-        remedy="Point at a joined site's folder, or at one that `recommons simulate` wrote.",
+        remedy="Point at a joined site's folder, or at one that `recommons simulate` wrote; "
+        "`recommons site model list` shows a site's releases.",
     ),
     "release/corrupt": Code(
         meaning="A released model's file is missing, damaged or not the one that was signed for.",
@@ -81,8 +82,9 @@ RECORDS: dict[str, Code] = {
         "replaced; a home restored from an old backup lacks the latest.",
     ),
     "release/catalogue": Code(
-        meaning="The latest release is over another catalogue than the site's own copy.",
-        remedy="Put the catalogue's document of the release's plan into the site's folder.",
+        meaning="The release is over another catalogue than the site's own copy.",
+        remedy="Put the catalogue's document of the release's plan into the site's folder, or "
+        "serve a release over the site's own: `recommons recommend DIR --release NNN`.",
     ),
     "release/none": Code(
         meaning="The site has received no release yet.",

@@ -8,8 +8,8 @@ RUNNING: dict[str, Code] = {
     "coordinator/home": Code(
         meaning="The folder is not a coordinator's home, or is one already where a new one was to "
         "be made.",
-        remedy="Name a folder that `recommons federation init` made, or an empty one for a new "
-        "federation.",
+        remedy="Name the folder that `recommons federation init` made (--home; by default the "
+        "working folder), or an empty one for a new federation.",
     ),
     "coordinator/no-roster": Code(
         meaning="No site has been approved, so there is no roster.",

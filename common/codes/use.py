@@ -31,7 +31,8 @@ USE: dict[str, Code] = {
     ),
     "data/missing-column": Code(
         meaning="A column that is required, or to which a name is mapped, is not in the file.",
-        remedy="Add the column, or map the name it has in the file (--columns).",
+        remedy="Add the column, or map the name it has in the file: by --columns, or under "
+        "[columns] of a site's data.toml.",
     ),
     "data/missing-value": Code(
         meaning="A cell that must hold an id or a time is empty.",
@@ -39,7 +40,8 @@ USE: dict[str, Code] = {
     ),
     "data/empty-column": Code(
         meaning="Every cell of a column that is used is empty.",
-        remedy="Fill the column, or map the column that holds the values (--columns).",
+        remedy="Fill the column, or map the column that holds the values: by "
+        "--columns, or under [columns] of a site's data.toml.",
     ),
     "data/unreadable": Code(
         meaning="A file, row or cell does not hold what its column must hold.",
@@ -50,6 +52,13 @@ USE: dict[str, Code] = {
         "leave them out.",
         remedy="Mend or remove the rows of the kinds that `recommons site data check` counts, or "
         "raise check.most_bad_rows in data.toml.",
+    ),
+    "data/no-users": Code(
+        meaning="No user of a site's data has an event that counts, or none on an item of the "
+        "catalogue; asked for by checks, never in a round.",
+        remedy="Compare the item ids of the events with the catalogue's (`recommons site catalogue "
+        "show`), name the column that holds them under [columns] of data.toml, and see that "
+        "[filter] there leaves events in.",
     ),
     "data/encoding": Code(
         meaning="A text file is not UTF-8.",
@@ -94,9 +103,9 @@ USE: dict[str, Code] = {
         "'recommons[postgres]'`.",
     ),
     "data/database": Code(
-        meaning="The database could not be reached or refused the query.",
+        meaning="The database could not be opened, did not answer or refused the query.",
         remedy="Run the query with the database's own client under the same account; for an "
-        "SQLSTATE see the database's manual.",
+        "SQLSTATE see the database's manual. A relative file of SQLite lies in the site's folder.",
     ),
     "data/changed": Code(
         meaning="A file of events, or the site's copy of them, changed while it was read.",
@@ -112,9 +121,10 @@ USE: dict[str, Code] = {
         remedy="Use --partition uniform or skewed, or map the column of countries.",
     ),
     "data/catalogue": Code(
-        meaning="The document is not a catalogue, is of another version, or its parts do not fit "
-        "together.",
-        remedy="Fetch the catalogue again; the document is damaged or of another version.",
+        meaning="The document is not a catalogue, is of another version or longer than a site "
+        "takes from its coordinator, or its parts do not fit together.",
+        remedy="Fetch the catalogue again (`recommons site catalogue fetch`); where the "
+        "coordinator's is at fault, its operator makes it anew by `recommons catalogue`.",
     ),
     "command/unavailable": Code(
         meaning="The command's own code cannot be imported.",

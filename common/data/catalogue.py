@@ -16,6 +16,8 @@ __all__ = ["Catalogue", "ColumnKind", "FeatureColumn"]
 
 ColumnKind = Literal["text", "categories", "number", "vector"]
 
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FeatureColumn:
@@ -44,6 +46,10 @@ class Catalogue:
         features: Public feature columns.
         inferred: The catalogue was read off the events and is private information: allowed in
             simulation with the mark "catalogue assumed public", refused in deployment.
+
+    Raises:
+        DataError: ``data/empty``, or ``data/catalogue``: ids out of order, a column of another
+            length, a number that is not finite in float32 (but for NaN, a gap).
     """
 
     item_ids: tuple[str, ...] = field(repr=False)
@@ -59,12 +65,19 @@ class Catalogue:
                 "data/catalogue", "the item ids are out of order; required: ascending, distinct"
             )
         lengths = {"the list of titles": len(self.titles)}
-        lengths |= {f"column {c.name!r}": len(c.values) for c in self.features}
+        lengths |= {f"column {c.name!r:.80}": len(c.values) for c in self.features}
         for name, length in lengths.items():
             if length != len(self.item_ids):
                 raise DataError(
                     "data/catalogue",
                     f"{name} has {length} values; required: {len(self.item_ids)}, one an item",
+                )
+        for column in self.features:
+            if not _fits_float32(column):
+                raise DataError(
+                    "data/catalogue",
+                    f"column {column.name!r:.80} has other numbers than models take; "
+                    "required: finite ones, in float32 too",
                 )
 
     def __len__(self) -> int:
@@ -85,6 +98,13 @@ class Catalogue:
         parts.append(framed("titles", *(t.encode() for t in self.titles)))
         parts.extend(_column_bytes(column) for column in self.features)
         return digest("recommons/catalogue/1", *parts)
+
+
+def _fits_float32(column: FeatureColumn) -> bool:
+    if not isinstance(column.values, np.ndarray):
+        return True
+    gaps = np.isnan(column.values)
+    return bool((gaps | (np.abs(column.values) <= _FLOAT32_MAX)).all())
 
 
 def _column_bytes(column: FeatureColumn) -> bytes:

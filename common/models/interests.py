@@ -7,7 +7,8 @@ what goes with them is found too. Nothing here reads anybody's events.
 """
 
 import difflib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ _MATCHED = 4.0
 """What a match counts beside the model, in deviations of its scores."""
 
 _SUGGESTIONS = 3
+_WORD = re.compile(r"\w+")
 
 
 def match_interests(catalogue: Catalogue, interests: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -50,7 +52,7 @@ def match_interests(catalogue: Catalogue, interests: Sequence[str]) -> npt.NDArr
             item for item, text in enumerate(texts) if words and all(w in text for w in words)
         ]
         if not items:
-            near = difflib.get_close_matches(wanted, labels, n=_SUGGESTIONS, cutoff=0.5)
+            near = _near(wanted, labels, texts)
             told = f"near it: {', '.join(near)}" if near else "nothing is near it"
             raise InvalidInput(
                 "recommend/unknown-interest",
@@ -89,6 +91,16 @@ def _standardised(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     finite = np.where(np.isfinite(scores), scores, 0.0)
     centred = finite - finite.mean()
     return np.asarray(centred / max(float(centred.std()), 1e-12), np.float32)
+
+
+def _near(wanted: str, labels: Iterable[str], texts: Iterable[str]) -> list[str]:
+    """Labels like the whole, then words of titles and texts like a word that stands in none."""
+    words = {word for text in texts for word in _WORD.findall(text)}
+    near = difflib.get_close_matches(wanted, labels, n=_SUGGESTIONS, cutoff=0.5)
+    for word in _WORD.findall(wanted):
+        if word not in words:
+            near += difflib.get_close_matches(word, sorted(words), n=_SUGGESTIONS, cutoff=0.7)
+    return list(dict.fromkeys(near))[:_SUGGESTIONS]
 
 
 def _labels(catalogue: Catalogue) -> dict[str, list[int]]:

@@ -1,12 +1,12 @@
 """A model's options as the JSON object that a plan carries, and back."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from recommons.common.checks import describe_validation
+from recommons.common.checks import describe_validation, nearest_first
 from recommons.common.errors import InvalidInput
 from recommons.common.hashing import canonical_json
 
@@ -49,6 +49,14 @@ def options_from_json(kind: type[Options], settings: Mapping[str, Any]) -> Optio
     try:
         return TypeAdapter(kind).validate_json(canonical_json(dict(settings)))
     except ValidationError as error:
-        raise InvalidInput("model/settings", describe_validation("settings", error)) from None
+        said = describe_validation("settings", error) + _valid(kind, settings)
+        raise InvalidInput("model/settings", said) from None
     except (TypeError, ValueError) as error:
         raise InvalidInput("model/settings", f"settings are not JSON: {error}") from None
+
+
+def _valid(kind: type[Any], settings: Mapping[str, Any]) -> str:
+    """The names there are, where one is given that is none of them."""
+    names = [field.name for field in fields(kind)]
+    unknown = [name for name in settings if name not in names]
+    return f"; valid, nearest first: {nearest_first(unknown[0], names)}" if unknown else ""

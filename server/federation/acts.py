@@ -17,6 +17,7 @@ from recommons.common.errors import InvalidInput
 from recommons.common.peers import fingerprint, readable
 from recommons.common.sealing import LEAST_PASSPHRASE, SEAL_BYTES, seal
 from recommons.common.secagg.identity import SigningIdentity, is_identifier
+from recommons.common.units import counted
 from recommons.server.federation.founding import found
 from recommons.server.federation.office import FederationKey, Office, Request
 from recommons.server.federation.publishing import publish
@@ -153,8 +154,11 @@ def show_requests(home: Path, *, as_json: bool) -> None:
         return
     if not waiting:
         typer.echo("nothing waits")
+    width = max((len(request.site) for request in waiting), default=0)
     for request in waiting:
-        _show(request)
+        called = "" if request.name == request.site else f" ({request.name})"
+        told = f"{request.kind}, asked {_time(request.asked)}{called}"
+        typer.echo(f"{request.site:{width}}  {readable(request.fingerprint)}  {told}")
 
 
 def approve_site(
@@ -251,7 +255,7 @@ def show_status(home: Path, *, as_json: bool) -> None:
 def _status_lines(found: Standings) -> list[str]:
     epoch = "no roster yet" if found.epoch is None else f"epoch {found.epoch}"
     lines = [
-        f"{found.federation}: {epoch}, {len(found.members)} sites",
+        f"{found.federation}: {epoch}, {counted(len(found.members), 'site')}",
         f"federation key  {readable(found.federation_key)}",
         f"server's certificate until {found.server_until:%Y-%m-%d}, "
         f"authority's until {found.authority_until:%Y-%m-%d}",

@@ -66,7 +66,7 @@ class RunOptions:
     @classmethod
     def read(cls, run: Path) -> "RunOptions":
         """Of a run; the defaults where none were written, or none that make sense."""
-        with suppress(ValueError, KeyError, TypeError):
+        with suppress(ValueError, KeyError, TypeError, OverflowError):
             seconds = float(_read(run / _OPTIONS)["deadline_seconds"])
             if 0 < seconds < inf:
                 return cls(deadline_seconds=seconds)

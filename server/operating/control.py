@@ -7,7 +7,7 @@ users who are not its operators.
 
 import hashlib
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
@@ -33,7 +33,7 @@ from recommons.common.bundle import BUNDLE_FILES, COORDINATOR_SETTING
 from recommons.common.errors import RecommonsError
 from recommons.server.records.home import CoordinatorHome
 
-__all__ = ["Control", "RunState", "connected"]
+__all__ = ["Control", "RunState", "connected", "connected_nodes"]
 
 _T = TypeVar("_T")
 
@@ -97,12 +97,12 @@ class Control:
 
     def online(self) -> int:
         """How many nodes are connected."""
-        return len(self.online_keys())
+        return len(self.online_nodes())
 
-    def online_keys(self) -> frozenset[bytes]:
-        """The node keys, PEM, of those that are connected."""
+    def online_nodes(self) -> Mapping[bytes, int]:
+        """Flower's ids of the nodes that are connected, by their keys, PEM."""
         nodes = _named(lambda: self._client.ListNodes(ListNodesRequest())).nodes_info
-        return frozenset(bytes(n.public_key) for n in nodes if n.status == "online")
+        return {bytes(n.public_key): n.node_id for n in nodes if n.status == "online"}
 
     def start_run(self, coordinator_folder: Path) -> int:
         """Start a run of the coordinator's app on a folder; returns Flower's id of the run."""
@@ -139,12 +139,19 @@ class Control:
 
 def connected(home: CoordinatorHome) -> frozenset[str] | None:
     """The sites that are connected now; None where the SuperLink is away."""
+    nodes = connected_nodes(home)
+    return None if nodes is None else frozenset(nodes)
+
+
+def connected_nodes(home: CoordinatorHome) -> Mapping[str, int] | None:
+    """Flower's ids of their nodes, by site; None where the SuperLink is away."""
     pems = {public_key_to_bytes(key): site for site, key in home.node_keys().items()}
     try:
         with Control(home) as control:
-            return frozenset(pems[key] for key in control.online_keys() if key in pems)
+            online = control.online_nodes()
     except RecommonsError:
         return None
+    return {pems[key]: node for key, node in online.items() if key in pems}
 
 
 def _named(call: Callable[[], _T]) -> _T:

@@ -2,9 +2,9 @@
 
 A run whose process was killed, or died of something that has no name, or for want of room
 on the disk, goes on in a new run of Flower's, where its ledger ends: what was open counts as spent.
-A run that has no attempts left, or that the operator ended for good, and whose end no site has
-heard, is taken up when one is there, to be told. One that ended under another name of ours (too few
-sites, the operator's word to stop) is left to the operator.
+A run that has a release, or no attempts left, or that the operator ended for good, and whose end no
+site has heard, is taken up when one is there, to be told. One that ended under another name of ours
+(too few sites, the operator's word to stop) is left to the operator.
 """
 
 import logging
@@ -15,8 +15,8 @@ from pathlib import Path
 
 from recommons.common.errors import RecommonsError
 from recommons.common.plan import Plan
-from recommons.server.operating.attendance import last_progress
-from recommons.server.operating.control import Control, connected
+from recommons.server.operating.control import Control, connected_nodes
+from recommons.server.operating.refusals import take_refusals
 from recommons.server.operating.starting import busy_run, start_run, starting
 from recommons.server.operating.status_reading import run_states
 from recommons.server.operating.stopping import stop_asked
@@ -29,6 +29,7 @@ _BY_ITSELF = frozenset({"run/interrupted", "run/fault", "coordinator/disk"})
 _TO_BE_TOLD = "run/attempts"
 _UNFINISHED = frozenset({"waiting", "stopped"})
 _STEADY_SECONDS = 30.0
+_FIRST_PAUSE, _MOST_DOUBLINGS = 10.0, 16
 _log = logging.getLogger(__name__)
 
 
@@ -72,7 +73,7 @@ class Keeper:
     _members: float | None = None
     _due: dict[str, float] = field(default_factory=dict)
     _tries: dict[str, int] = field(default_factory=dict)
-    _asked: dict[str, frozenset[str]] = field(default_factory=dict)
+    _refused: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def start(self) -> None:
         """Begin."""
@@ -82,14 +83,15 @@ class Keeper:
         """Take up what can be taken up; returns the names of the runs."""
         taken: list[str] = []
         for name, over in self._left():
-            if time.monotonic() < self._due.get(name, 0.0):
-                continue
             try:
                 if self._take_up(name, over=over):
                     _log.warning("run %s was taken up again", name)
                     taken.append(name)
             except RecommonsError as error:  # others may go on all the same
                 _log.info("run %s: %s: %s", name, error.code, error.message)
+            except Exception as error:  # noqa: BLE001 - nor may a fault of ours keep them
+                _log.warning("run %s was not taken up: %s", name, type(error).__name__)
+                self._put_off(name, over=over)
         return taken
 
     def register(self) -> None:
@@ -107,7 +109,8 @@ class Keeper:
             if state not in _UNFINISHED or not flower_runs(path):
                 continue
             asked = stop_asked(path)
-            over = code == _TO_BE_TOLD if asked is None else asked.for_good
+            released = code is None  # the process was done, so that no word to stop came in time
+            over = released or (code == _TO_BE_TOLD if asked is None else asked.for_good)
             if over or (asked is None and code in _BY_ITSELF):
                 found.append((name, over))
         return found
@@ -119,38 +122,49 @@ class Keeper:
             RecommonsError: ``coordinator/superlink``, or ``run/ledger-busy``: a command starts one.
         """
         path = self.home.folder / RUNS / name
-        here = self._here(path) if over else frozenset()
-        if over and not self._is_worth_telling(path, here):
+        # Looked at before it is due, too: who has left is told again when it comes back.
+        if over and not self._is_worth_telling(path):
+            return False
+        if time.monotonic() < self._due.get(name, 0.0):
             return False
         with starting(self.home.folder), Control(self.home) as control:
             if busy_run(control, self.home.folder) is not None:
                 return False
-            self._put_off(name)
-            self._asked[name] = here
+            if (name, over) not in self._left():  # a command has ended it meanwhile
+                return False
+            self._put_off(name, over=over)
             start_run(control, path)
         return True
 
-    def _here(self, path: Path) -> frozenset[str]:
-        """The sites of a run that are connected."""
-        cohort = Plan.from_bytes((path / "plan.json").read_bytes()).cohort
-        return (connected(self.home) or frozenset()) & frozenset(cohort)
+    def _is_worth_telling(self, path: Path) -> bool:
+        """Whether a site of the run is there that has not refused to hear of its end.
 
-    def _is_worth_telling(self, path: Path, here: frozenset[str]) -> bool:
-        """Whether somebody may be there who has joined the run.
-
-        Where no attempt has begun perhaps nobody has. Then it is told to those alone who were not
-        there, or have left, since it was told last: otherwise this would have no end.
+        One that has never joined refuses each time, as does one that is halted. They are not told
+        again until they have left and come back: otherwise this would have no end.
         """
-        asked = self._asked[path.name] = self._asked.get(path.name, frozenset()) & here
-        return bool(here) if last_progress(path).round else not here <= asked
+        cohort = Plan.from_bytes((path / "plan.json").read_bytes()).cohort
+        nodes = connected_nodes(self.home) or {}
+        here = {site: nodes[site] for site in cohort if site in nodes}
+        refused, known = take_refusals(path), self._refused.get(path.name)
+        # Of what was left before this keeper's time it has not seen who has left since.
+        self._refused[path.name] = frozenset(
+            site
+            for site, node in here.items()
+            if known is not None and (site in known or node in refused)
+        )
+        return not here.keys() <= self._refused[path.name]
 
-    def _put_off(self, name: str) -> None:
-        """When the next attempt at a run is due, should this one come to nothing."""
+    def _put_off(self, name: str, *, over: bool) -> None:
+        """When the next attempt at a run is due, should this one come to nothing.
+
+        One that was to be told is here again because nobody heard it, however long that took.
+        """
         now = time.monotonic()
-        if now > self._due.get(name, 0.0) + _STEADY_SECONDS:
+        if not over and now > self._due.get(name, 0.0) + _STEADY_SECONDS:
             self._tries.pop(name, None)  # it went on for a while: not one that dies at once
-        tries = self._tries[name] = self._tries.get(name, 0) + 1
-        self._due[name] = now + min(self.longest_pause, 5.0 * 2.0**tries)
+        tries = self._tries[name] = self._tries.get(name, -1) + 1
+        pause = _FIRST_PAUSE * 2.0 ** min(tries, _MOST_DOUBLINGS)
+        self._due[name] = now + min(self.longest_pause, pause)
 
     def _keep(self) -> None:
         while True:

@@ -6,6 +6,7 @@ shows them.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
@@ -182,8 +183,9 @@ def _of_latest(run: RunStatus) -> Iterator[Metric]:
         yield _gauge("run_epsilon_released", "ε of what it has released.", run.epsilon_spent)
         yield _gauge("run_epsilon_reserved", "ε that sites reserved.", run.epsilon_reserved)
     if run.updated is not None:
-        moment = datetime.fromisoformat(run.updated).timestamp()
-        yield _gauge("run_updated_timestamp_seconds", "When it was last heard of.", moment)
+        with suppress(ValueError):  # e.g. the 31st of February, which the ledger's schema lets pass
+            moment = datetime.fromisoformat(run.updated).timestamp()
+            yield _gauge("run_updated_timestamp_seconds", "When it was last heard of.", moment)
 
 
 def _fault(code: str) -> GaugeMetricFamily:

@@ -40,9 +40,10 @@ def run_words(run: RunStatus) -> str:
     if not run.plan:
         return f"run {run.run}: {state}"
     cost = "no privacy claimed"
-    if run.epsilon_spent is not None and run.epsilon_reserved is not None:
+    if run.epsilon_reserved is not None:
+        spent = "unknown" if run.epsilon_spent is None else epsilon_text(run.epsilon_spent)
         cost = (
-            f"ε {epsilon_text(run.epsilon_spent)} released of "
+            f"ε {spent} released of "
             f"{epsilon_text(run.epsilon_reserved)} reserved (δ {run.delta:g}, "
             f"M={run.min_survivors}, c={run.colluding}, one user added or removed)"
         )

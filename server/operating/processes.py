@@ -155,7 +155,7 @@ def process_states(folder: Path) -> list[dict[str, Any]]:
         found = json.loads((folder / _STATES).read_bytes())
         alive = Path(f"/proc/{int(found['supervisor'])}").exists()
         return [_state(state, alive=alive) for state in found["processes"]]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return []
 
 
@@ -163,7 +163,7 @@ def _state(told: Mapping[str, Any], *, alive: bool) -> dict[str, Any]:
     """What was written of one child; raises whatever reading garbage raises."""
     since = str(told["since"])
     if since:  # empty before it was first started
-        datetime.fromisoformat(since)
+        datetime.fromisoformat(since).timestamp()
     return {
         "name": str(told["name"]),
         "pid": None if told["pid"] is None else int(told["pid"]),

@@ -3,6 +3,7 @@
 import sys
 import time
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from recommons.common.errors import InvalidInput, LedgerError, RecommonsError
 from recommons.server.operating.attendance import RunOptions, is_attended, last_end
 from recommons.server.operating.control import Control, connected
 from recommons.server.operating.display import open_display
+from recommons.server.operating.earlier import overspent
 from recommons.server.operating.following import follow
 from recommons.server.operating.printing import (
     print_dry_run,
@@ -30,11 +32,11 @@ from recommons.server.records.runs import Runs, flower_runs
 
 __all__ = ["found_plan", "resume_run", "run_plan", "show_status", "stop_run"]
 
-_NOT_OVER = frozenset({"running", "waiting", "stopped"})
+_OVER = frozenset({"finished", "failed"})
 _LOOK_SECONDS = 0.2
 _NOT_OFFERED = (
-    "HOME/catalogue.json, which sites fetch, is not the plan's catalogue: a site that has no copy "
-    "of the plan's from elsewhere refuses it.\n"
+    "HOME/catalogue.json, which sites fetch, is not the plan's catalogue, or none that they take "
+    "(64 MiB at most): a site that has no copy of the plan's from elsewhere refuses it.\n"
 )
 _NOBODY_TOLD = (
     "No site of the run was there to be told. `recommons coordinator start` tells them by itself "
@@ -53,7 +55,7 @@ def run_plan(
     home, planned = CoordinatorHome.open(folder), read_plan_file(plan)
     runs, budget = Runs(home.folder), plan_budget(planned)
     found = runs.plan(planned)
-    online = connected(home)
+    online, beyond = connected(home), overspent(home.folder, found, datetime.now(UTC))
     if not as_json:
         print_budget(budget, Console(stderr=not dry_run), None)
     told = {
@@ -62,9 +64,12 @@ def run_plan(
         "connected": None if online is None else sorted(online & set(found.cohort)),
         "missing": None if online is None else sorted(set(found.cohort) - online),
         "catalogue_offered": home.offered_catalogue() == found.catalogue.hash,
+        "overspent": None if beyond is None else asdict(beyond),
     }
     if not as_json and not told["catalogue_offered"]:
         sys.stderr.write(_NOT_OFFERED)
+    if not as_json and beyond is not None:
+        sys.stderr.write(f"{beyond}\n")
     if dry_run:
         print_dry_run(told, found.privacy.min_survivors, as_json=as_json)
         return
@@ -103,11 +108,9 @@ def resume_run(folder: Path, name: str | None, *, wait: bool, as_json: bool) -> 
     """
     home = CoordinatorHome.open(folder)
     run = Runs(home.folder).path(name)
-    state, code = run_states(home.folder)[run.name]
-    if state in ("finished", "failed"):
-        raise InvalidInput("run/resume", f"run {run.name} is over: {code or state}")
     with starting(home.folder), Control(home) as control:
         check_idle(control, home.folder)
+        _check_goes_on(home, run)  # once nobody else can end it
         take_back(run)
         start_run(control, run)
     _accompany(home, run, wait=wait, as_json=as_json)
@@ -123,9 +126,7 @@ def stop_run(
     """
     home = CoordinatorHome.open(folder)
     run = Runs(home.folder).path(name)
-    state, code = run_states(home.folder)[run.name]
-    if state in ("finished", "failed"):
-        raise InvalidInput("run/resume", f"run {run.name} is over: {code or state}")
+    state = _check_goes_on(home, run)
     ask_to_stop(run, request)
     if state != "running" and request.for_good:
         _tell_the_end(home, run)
@@ -134,7 +135,19 @@ def stop_run(
     _print_run(home, run, as_json=as_json)
     if wait and request.for_good and not as_json:
         state, _ = run_states(home.folder)[run.name]
-        sys.stderr.write("" if state in ("finished", "failed") else _NOBODY_TOLD)
+        sys.stderr.write("" if state in _OVER else _NOBODY_TOLD)
+
+
+def _check_goes_on(home: CoordinatorHome, run: Path) -> str:
+    """The run's state, which is not over.
+
+    Raises:
+        InvalidInput: ``run/resume``: it is.
+    """
+    state, code = run_states(home.folder)[run.name]
+    if state in _OVER:
+        raise InvalidInput("run/resume", f"run {run.name} is over: {code or state}")
+    return state
 
 
 def _tell_the_end(home: CoordinatorHome, run: Path) -> None:
@@ -142,6 +155,8 @@ def _tell_the_end(home: CoordinatorHome, run: Path) -> None:
     with starting(home.folder), Control(home) as control:
         if busy_run(control, home.folder) != run.name:
             check_idle(control, home.folder)
+            if run_states(home.folder)[run.name][0] in _OVER:
+                return  # the keeper has told them meanwhile
             start_run(control, run)
     with Control(home) as control:
         # It may come and go between two looks: where no site is there, it has nothing to do.
@@ -201,7 +216,9 @@ def _accompany(home: CoordinatorHome, run: Path, *, wait: bool, as_json: bool) -
             follow(home, run, display)
     _print_run(home, run, as_json=as_json)
     state, code = run_states(home.folder)[run.name]
-    if wait and state != "finished":
+    if wait and (state, code) == ("waiting", None):  # its release is out
+        sys.stderr.write("" if as_json else _NOBODY_TOLD)
+    elif wait and state != "finished":
         end = last_end(run)
         message = end.message if end is not None and end.message else f"the run {state}"
         raise RecommonsError(code or "run/fault", message)

@@ -48,7 +48,8 @@ class RunStatus:
         dropped: Sites lost in the attempt in hand.
         bytes_up: Bytes from all sites, since the run was taken up.
         bytes_down: Bytes to all sites.
-        epsilon_spent: ε of everything released; None where no privacy is claimed.
+        epsilon_spent: ε of everything released; None where no privacy is claimed, and where a
+            damaged ledger may hold more than can be read.
         epsilon_target: ε the plan may spend.
         epsilon_reserved: ε that sites set aside for it.
         delta: δ.

@@ -159,7 +159,7 @@ def _run(path: Path, ledger: LedgerRead, releases: Iterable[ReleaseStatus]) -> R
         dropped=progress.dropped if running else (),
         bytes_up=progress.bytes_up,
         bytes_down=progress.bytes_down,
-        epsilon_spent=spent if private else None,
+        epsilon_spent=spent if private and ledger.fault is None else None,
         epsilon_target=plan.privacy.epsilon,
         epsilon_reserved=epsilon_of(plan.reserved(), plan.privacy.delta) if private else None,
         delta=plan.privacy.delta,
@@ -180,7 +180,7 @@ def _run(path: Path, ledger: LedgerRead, releases: Iterable[ReleaseStatus]) -> R
 def _state(path: Path, ledger: LedgerRead, own: Entries) -> tuple[str, str | None]:
     if is_attended(path):
         return "running", None
-    ended = [e["body"] for e in own if e["kind"] == "run-ended" and e["body"]["heads"]]
+    ended = [e["body"] for e in own if e["kind"] == "run-ended" and e["body"].get("heads")]
     if ended:
         code = ended[-1].get("code")
         return ("finished", None) if code is None else ("failed", str(code))

@@ -28,7 +28,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel, ConfigDict, Field
 
-from recommons.common.data.catalogue_document import CATALOGUE_FILE, catalogue_from_bytes
+from recommons.common.data.catalogue_document import CATALOGUE_FILE, offered_from_bytes
 from recommons.common.durably import write_durably
 from recommons.common.errors import DataError, InvalidInput
 from recommons.common.toml_file import read_settings
@@ -147,6 +147,8 @@ class CoordinatorHome:
         Raises:
             InvalidInput: ``coordinator/home``.
         """
+        if not cls.is_in(folder):
+            raise InvalidInput("coordinator/home", f"{folder.absolute()} has no {_SETTINGS}")
         settings = read_settings(folder / _SETTINGS, CoordinatorSettings, "coordinator/home")
         return cls(folder=folder, settings=settings)
 
@@ -237,9 +239,9 @@ class CoordinatorHome:
             return {}
 
     def offered_catalogue(self) -> str | None:
-        """Hash of the catalogue that sites fetch, hex; None where none is there that is sound."""
+        """Hash of the catalogue that sites fetch, hex; None where none is there that they take."""
         try:
-            return catalogue_from_bytes((self.folder / CATALOGUE_FILE).read_bytes()).hash.hex()
+            return offered_from_bytes((self.folder / CATALOGUE_FILE).read_bytes()).hash.hex()
         except (OSError, DataError):
             return None
 

@@ -108,10 +108,16 @@ class RunJournal:
             self._ledger.append("model-released", body)
 
     def end(self, outcome: Outcome, heads: Iterable[SignedHead]) -> None:
-        """The run is over, or cannot go on for now; `heads` are the sites' last ones."""
+        """The run is over, or cannot go on for now; `heads` are the sites' last ones.
+
+        What nobody heard is written once, however often it is told in vain.
+        """
         taken = sorted(heads, key=lambda head: head.head.writer)
         body = {"run": self.run, **outcome.fields, "heads": [h.in_ledger() for h in taken]}
-        self._ledger.append("run-ended", body)
+        since = self._ledger.entries("run-ended", "round-opened", "round-aborted", "model-released")
+        last = [entry.body for entry in since if entry.body["run"] == self.run][-1:]
+        if taken or last != [body]:
+            self._ledger.append("run-ended", body)
         self._hold(taken)
 
     def anchor(self) -> Receipt | None:

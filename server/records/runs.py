@@ -131,7 +131,7 @@ class Runs:
 
 def flower_runs(run: Path) -> list[int]:
     """Flower's ids of the runs in which ours was carried out, in order."""
-    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+    with suppress(OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return [int(number) for number in json.loads((run / _FLOWER).read_bytes())["runs"]]
     return []
 

@@ -16,7 +16,13 @@ from recommons.server.records.folder import CoordinatorFolder
 from recommons.server.records.journal import RunJournal
 from recommons.server.transport.line import Answer, Line, Refused
 
-__all__ = ["Cohort", "dismiss_everybody", "join_cohort"]
+__all__ = ["Cohort", "Dismissal", "dismiss_everybody", "join_cohort"]
+
+_FOR_NOW = frozenset({"site/disk", "site/locked"})
+"""Refusals that are over when there is room, or the database is free."""
+
+_NAMED = 10
+"""Sites that did not join which a message names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,15 +78,27 @@ class Cohort:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Dismissal:
+    """What became of the word that a run is over, told to everybody.
+
+    Attributes:
+        cohort: The sites that had joined and now know.
+        heads: Their last heads.
+        refused: Flower's ids of the nodes whose answer was none, and would be none again.
+    """
+
+    cohort: Cohort
+    heads: list[SignedHead]
+    refused: frozenset[int]
+
+
 def dismiss_everybody(
     line: Line, journal: RunJournal, outcome: Outcome, deadline_seconds: float
-) -> tuple[Cohort, list[SignedHead]]:
+) -> Dismissal:
     """Tell whoever is there that a run is over, where nobody was asked to join it this time.
 
     Which site is at which node its answer tells, by its signature; one that never joined refuses.
-
-    Returns:
-        The sites that had joined and now know, and their last heads.
     """
     outcomes = line.exchange(
         Envelope(run_id=journal.folder.run_id, exchange="finish"),
@@ -89,15 +107,23 @@ def dismiss_everybody(
     )
     nodes: dict[str, int] = {}
     heads: dict[str, SignedHead] = {}
+    refused: set[int] = set()
     for node, answer in sorted(outcomes.items()):
+        if isinstance(answer, Refused) and answer.code not in _FOR_NOW:
+            refused.add(node)
         if not isinstance(answer, Answer):
             continue
-        with suppress(LedgerError):
+        try:
             site = SignedHead.from_bytes(answer.body).head.writer
             head = journal.checked_head(site, answer.body)
-            if site in journal.folder.plan.cohort and site not in nodes:
-                nodes[site], heads[site] = node, head
-    return Cohort(nodes=nodes), list(heads.values())
+        except LedgerError:
+            refused.add(node)
+            continue
+        if site in journal.folder.plan.cohort and site not in nodes:
+            nodes[site], heads[site] = node, head
+    return Dismissal(
+        cohort=Cohort(nodes=nodes), heads=list(heads.values()), refused=frozenset(refused)
+    )
 
 
 def join_cohort(
@@ -106,7 +132,6 @@ def join_cohort(
     deadline_seconds: float,
     *,
     shown: Iterable[SignedHead] = (),
-    required: int | None = None,
 ) -> Cohort:
     """Announce the plan to every connected node.
 
@@ -116,13 +141,12 @@ def join_cohort(
         deadline_seconds: How long to wait for the last site.
         shown: The heads of sites that the coordinator holds. Which site is at which node is not
             known yet, so that each is shown all of them and looks for its own.
-        required: How many sites must accept; by default as many as a sum needs.
 
     Raises:
         RecommonsError: ``run/refused`` or ``run/sites``: fewer sites accepted than a sum needs.
     """
     plan, run_id = folder.plan, folder.run_id
-    least = plan.privacy.min_survivors if required is None else required
+    least = plan.privacy.min_survivors
     body = pack(sign_announcement(plan, run_id, folder.identity), heads_to_bytes(shown))
     outcomes = line.exchange(
         Envelope(run_id=run_id, exchange="join"),
@@ -140,6 +164,14 @@ def join_cohort(
         reason = f"; refused: {', '.join(refusals)}" if refusals else ""
         raise RecommonsError(
             "run/refused" if refusals else "run/sites",
-            f"{len(nodes)} of {len(plan.cohort)} sites joined; required: {least}{reason}",
+            f"{len(nodes)} of {len(plan.cohort)} sites joined; required: {least}; "
+            f"not among them: {_some(site for site in plan.cohort if site not in nodes)}{reason}",
         )
     return Cohort(nodes=nodes)
+
+
+def _some(sites: Iterable[str]) -> str:
+    """Names of sites, the first of many."""
+    names = sorted(sites)
+    rest = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + rest

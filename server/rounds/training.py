@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from recommons.common.errors import ProtocolAbort, RecommonsError
 from recommons.common.hashing import digest
+from recommons.common.heads import SignedHead
 from recommons.common.models.interface import ModelRelease
 from recommons.common.models.registry import model_from_settings
 from recommons.common.models.state import arrays_to_bytes
@@ -14,6 +15,7 @@ from recommons.common.privacy.events import GaussianSumRelease
 from recommons.common.secagg.coordinator import CoordinatorRound
 from recommons.common.secagg.outcome import RoundResult
 from recommons.common.wire import Outcome
+from recommons.server.operating.refusals import note_refusals
 from recommons.server.operating.stopping import StopRequest
 from recommons.server.records.folder import CoordinatorFolder
 from recommons.server.records.journal import AttemptJournal, RunJournal
@@ -22,7 +24,7 @@ from recommons.server.rounds.progress import RoundProgress
 from recommons.server.rounds.secure_sum import AttemptRequest, secure_sum
 from recommons.server.rounds.tally import Tally
 from recommons.server.rounds.traffic import Traffic
-from recommons.server.transport.line import Line
+from recommons.server.transport.line import LAST_WORDS_SECONDS, Line
 
 __all__ = ["Listener", "TrainingResult", "Watch", "train"]
 
@@ -115,11 +117,11 @@ class _Run:
         self.journal.open_run()
         self.earlier = Traffic.read(self.folder.folder)
         self.tally.recall()
-        over = self.journal.ended is not None
-        if over:
-            self._anchor_again()
-        else:
+        ended = self.journal.ended
+        if ended is None:
             self._train()
+        else:
+            self._anchor_again(Outcome(code=ended.body.get("code")))
         start = time.perf_counter()
         release = self.model.release(tuple(self.tally.done))
         self.traffic.clock("release", start)
@@ -133,15 +135,16 @@ class _Run:
         )
         # Published before the run ends anywhere: a site that is told so finds the release.
         self.watch.keep(result)
-        if not over:
+        if ended is None:
             self._finish(release)
         return result
 
     def _train(self) -> None:
         rounds = range(len(self.tally.done), len(self.tally.specs))
-        if rounds:
-            self._heed_end(rounds[0])  # before anybody is asked to join what is over
-        self._join()
+        if not self.journal.entries("model-released"):  # it is finished, only nobody knows
+            self._heed_end(rounds.start)  # before anybody is asked to join what is over
+        if rounds:  # otherwise to join would be to be charged for nothing
+            self._join()
         for number in rounds:
             with ThreadPoolExecutor(1, "state") as aside:
                 # Sites draw and send their keys meanwhile: those are bound to the plan alone.
@@ -162,23 +165,16 @@ class _Run:
             self.journal.end(Outcome(code=error.code), ())
             raise
 
-    def _anchor_again(self) -> None:
+    def _anchor_again(self, outcome: Outcome) -> None:
         """The run ended before; its last receipt may not have reached the sites.
 
         Raises:
             RecommonsError: The run had failed, under its code.
         """
-        self.cohort = join_cohort(
-            self.line,
-            self.folder,
-            self.deadline_seconds,
-            shown=self.journal.shown,
-            required=0,
-        )
+        self._dismiss_everybody(outcome)
         self.cohort.anchor(self.line, self.journal, self.deadline_seconds)
-        ended = self.journal.ended
-        if ended is not None and "code" in ended.body:
-            raise RecommonsError(ended.body["code"], "the run has ended and cannot go on")
+        if outcome.code is not None:
+            raise RecommonsError(outcome.code, "the run has ended and cannot go on")
 
     def _round(self, number: int, state: Callable[[], bytes]) -> None:
         """Attempt a round until it gives a sum or the plan's attempts are used up."""
@@ -257,13 +253,22 @@ class _Run:
 
     def _end(self, outcome: Outcome) -> None:
         """End the run at the sites and here, and leave the last heads with everyone."""
-        line, journal, within = self.line, self.journal, self.deadline_seconds
         if self.announced:
-            heads = self.cohort.dismiss(line, journal, outcome, within)
-        else:  # nobody was asked to join, as only the end was left to tell
-            self.cohort, heads = dismiss_everybody(line, journal, outcome, within)
-        journal.end(outcome, heads)
-        self.cohort.anchor(line, journal, within)
+            heads = self.cohort.dismiss(self.line, self.journal, outcome, self.deadline_seconds)
+        else:
+            heads = self._dismiss_everybody(outcome)
+        self.journal.end(outcome, heads)
+        self.cohort.anchor(self.line, self.journal, self.deadline_seconds)
+
+    def _dismiss_everybody(self, outcome: Outcome) -> list[SignedHead]:
+        """Nobody was asked to join, as only the end is left to tell; returns the last heads."""
+        # Nobody is known to be at work on an answer: one that is silent holds up other runs.
+        self.deadline_seconds = min(self.deadline_seconds, LAST_WORDS_SECONDS)
+        told = dismiss_everybody(self.line, self.journal, outcome, self.deadline_seconds)
+        self.cohort = told.cohort
+        if not told.heads:
+            note_refusals(self.folder.folder, told.refused)
+        return told.heads
 
     def _tell(
         self,

@@ -13,13 +13,14 @@ from recommons.common.wire import Envelope
 from recommons.server.transport.mail import Mail, mail_of
 from recommons.server.transport.wakeups import Wakeups
 
-__all__ = ["Answer", "Line", "Refused", "Silent"]
+__all__ = ["LAST_WORDS_SECONDS", "Answer", "Line", "Refused", "Silent"]
 
 _RECORD = "recommons"
 _LAST_WORDS = frozenset({"finish", "anchor"})
 """What ends a run at the sites: waited for even in a hurry, if not for long."""
 
-_HURRIED_SECONDS = 30.0
+LAST_WORDS_SECONDS = 30.0
+"""How long that is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +83,8 @@ class Line:
         if not bodies:
             return {}  # Flower refuses a push of nothing
         last_words = envelope.exchange in _LAST_WORDS
-        if last_words and self.hurried():
-            deadline_seconds = min(deadline_seconds, _HURRIED_SECONDS)
-        end = time.monotonic() + deadline_seconds
+        begun = time.monotonic()
+        end = begun + deadline_seconds
         header = envelope.to_bytes()
         # One record for all who are sent the same: it is written and hashed once.
         records = {
@@ -113,10 +113,13 @@ class Line:
                 for sent, reply in self.mail.pull(list(pending)).items():
                     if sent in pending:
                         outcomes[pending.pop(sent)] = _outcome(reply)
+                hurried = bool(pending) and self.hurried()
+                if hurried and last_words:
+                    end = min(end, begun + LAST_WORDS_SECONDS)
                 left = end - time.monotonic()
                 if not pending or left <= 0:
                     break
-                if self.hurried() and not last_words:
+                if hurried and not last_words:
                     raise ProtocolAbort("run/stopped", "the operator stopped the run at once")
                 self.wakeups.wait(min(left, self.mail.pause_seconds))
         finally:

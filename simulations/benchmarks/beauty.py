@@ -23,6 +23,7 @@ import numpy.typing as npt
 import polars as pl
 import typer
 
+from recommons.common.commandline import run_alone
 from recommons.common.data.catalogue import Catalogue, FeatureColumn
 from recommons.common.data.interactions import Interactions
 from recommons.common.errors import DataError
@@ -204,4 +205,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sys.exit(run_alone(main, "python -m recommons.simulations.benchmarks.beauty"))

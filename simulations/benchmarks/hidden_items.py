@@ -4,6 +4,7 @@ A tenth of the items, drawn by a seed, is taken out of every training user's his
 federation is founded; they stay in the public catalogue. After a whole run, test users are asked
 for the hidden items that they have, among all hidden items, from what else they have:
 
+    python -m recommons.simulations.benchmarks.hidden_items --epsilon 4
     python -m recommons.simulations.benchmarks.hidden_items ml-1m --epsilon 4 --delta 0.000207
 
 Beside the model stand rankings of the hidden items that are the same for everybody: a random one;
@@ -25,6 +26,7 @@ import numpy.typing as npt
 import typer
 
 from recommons.client.sources import load_dataset
+from recommons.common.commandline import run_alone
 from recommons.common.data.dataset import Dataset, split_dataset
 from recommons.common.data.interactions import Interactions
 from recommons.common.data.splits import HeldOutUsers
@@ -33,6 +35,7 @@ from recommons.common.models.content import YEAR
 from recommons.common.models.scoring import GlobalModel
 from recommons.simulations.benchmarks.given import JudgedUsers, named_values
 from recommons.simulations.benchmarks.pipeline import whole_run
+from recommons.simulations.online_retail import load_online_retail
 
 __all__ = ["HiddenItems", "hide_items", "judge"]
 
@@ -132,7 +135,9 @@ def rankings(dataset: Dataset, hidden: HiddenItems, score: Scorer) -> dict[str, 
 
 
 def main(
-    data: Annotated[Path, typer.Argument(help="As in `recommons simulate`.")],
+    data: Annotated[
+        Path | None, typer.Argument(help="As in `recommons simulate`; by default embedded data.")
+    ] = None,
     model: Annotated[str, typer.Option(help="The model.")] = "als",
     epsilon: Annotated[str, typer.Option(help="ε, or inf.")] = "4",
     delta: Annotated[float | None, typer.Option(help="δ.")] = None,
@@ -145,7 +150,7 @@ def main(
     ] = None,
 ) -> None:
     """Recall@20 among hidden items, by whole runs; a line of JSON a run."""
-    dataset = load_dataset(data)
+    dataset = load_online_retail() if data is None else load_dataset(data)
     given = named_values(settings or [])
     for seed in range(first, first + runs):
         split = split_dataset(dataset, np.random.default_rng(seed))
@@ -169,4 +174,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sys.exit(run_alone(main, "python -m recommons.simulations.benchmarks.hidden_items"))

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import typer
 
 from recommons.client.sources import load_dataset
+from recommons.common.commandline import run_alone
 from recommons.common.data.dataset import Dataset
 from recommons.common.data.splits import Split, apply_roles
 from recommons.common.errors import InvalidInput
@@ -30,6 +31,7 @@ from recommons.common.privacy.events import Cohort
 from recommons.simulations.benchmarks.given import JudgedUsers, named_values
 from recommons.simulations.benchmarks.pipeline import whole_run
 from recommons.simulations.central import Sums, central_specs, train_centrally
+from recommons.simulations.online_retail import load_online_retail
 
 __all__ = ["main"]
 
@@ -37,7 +39,9 @@ _SITES = 8
 
 
 def main(
-    data: Annotated[Path, typer.Argument(help="As in `recommons simulate`.")],
+    data: Annotated[
+        Path | None, typer.Argument(help="As in `recommons simulate`; by default embedded data.")
+    ] = None,
     model: Annotated[str, typer.Option(help="The model.")] = "two-tower",
     epsilon: Annotated[float, typer.Option(help="Target ε of the whole training.")] = math.inf,
     delta: Annotated[float, typer.Option(help="δ.")] = 0.000207,
@@ -55,7 +59,7 @@ def main(
     seed: Annotated[int, typer.Option(min=0, help="With --whole: of sites and plan.")] = 0,
 ) -> None:
     """Train once and print lines of metrics."""
-    dataset = load_dataset(data)
+    dataset = load_online_retail() if data is None else load_dataset(data)
     if dataset.roles is None:
         raise InvalidInput("input/argument", f"data is {data}; required: a benchmark with a split")
     split = apply_roles(dataset.interactions, dataset.roles)
@@ -119,4 +123,4 @@ def _centrally(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sys.exit(run_alone(main, "python -m recommons.simulations.benchmarks.neural"))

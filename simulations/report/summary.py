@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from recommons.common.units import byte_size, duration
+from recommons.common.units import byte_size, counted, duration
 from recommons.simulations.report import words
 from recommons.simulations.report.schema import Metrics, Report
 
@@ -91,8 +91,8 @@ def _cost(report: Report) -> str:
     lost = f", of which {sums.aborted} opened nothing" if sums.aborted else ""
     return (
         f"{duration(report.seconds)} and {byte_size(report.peak_memory_mb * 1e6)} of memory; each "
-        f"site sent {up} and received {down}; {words.counted(sums.rounds, 'secure sum')} in "
-        f"{words.counted(sums.attempts, 'attempt')}{lost}."
+        f"site sent {up} and received {down}; {counted(sums.rounds, 'secure sum')} in "
+        f"{counted(sums.attempts, 'attempt')}{lost}."
     )
 
 
@@ -109,10 +109,9 @@ def _paragraph(console: Console, name: str, text: str, *, style: str = "") -> No
 
 def _next(console: Console, folder: Path, example_items: str) -> None:
     console.print(Text("Try next", style="bold"))
-    for command, what in (
-        (f"recommons recommend {folder} --items {example_items} -k 10", "ask the model"),
-        (str(folder / "report.html"), "open it in a browser: the whole report, with pictures"),
-    ):
-        # Never wrapped: a broken line could not be copied.
-        line = Text("  ").append(command, style="cyan").append(f"   # {what}", style="dim")
-        console.print(line, soft_wrap=True)
+    command = f"recommons recommend {folder} --items {example_items} -k 10"
+    ask = Text("  ").append(command, style="cyan").append("   # ask the model", style="dim")
+    page = Text("  Open ").append(str(folder / "report.html"), style="cyan")
+    page.append(" in a browser: the whole report, with pictures")
+    for line in (ask, page):
+        console.print(line, soft_wrap=True)  # never wrapped: a broken line could not be copied

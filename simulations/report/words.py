@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from recommons.common.privacy.accounting import SAMPLING_ASSUMPTION
 from recommons.common.privacy.crosschecks import TIGHT, TOLERANCE
-from recommons.common.units import epsilon_text, factor_text, small_text
+from recommons.common.units import counted, epsilon_text, factor_text, small_text
 from recommons.server.rounds.progress import STEPS
 from recommons.simulations.report.schema import Metrics, Report, SiteFigures
 
@@ -13,7 +13,6 @@ __all__ = [
     "ASSUMED_PUBLIC",
     "Way",
     "accountant_name",
-    "counted",
     "cross_checks",
     "disagreement_sentence",
     "gain_of_site",
@@ -303,8 +302,3 @@ def _collusion(colluding: int) -> str:
     if colluding == 0:
         return f"That no sites collude, {partners},"
     return f"That at most {counted(colluding, 'site')} of the federation collude, {partners},"
-
-
-def counted(count: int, noun: str) -> str:
-    """A number with its noun: ``1 site``, ``8 sites``."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

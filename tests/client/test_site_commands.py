@@ -140,7 +140,7 @@ def test_forgetting_asks_about_the_site_by_its_name(
     assert "site/folder" in capsys.readouterr().err
     assert asked == []
     assert main(["site", "forget", folder, "someone"]) == 0
-    assert asked == [f"Forget 1 user(s) at {OWN}?"]
+    assert asked == [f"Forget 1 user at {OWN}?"]
 
 
 @pytest.mark.parametrize("fault", ["data.toml", "disk"])

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from recommons.common.units import (
     byte_size,
+    counted,
     duration,
     epsilon_text,
     factor_text,
@@ -29,6 +30,12 @@ from recommons.common.units import (
 )
 def test_bytes_are_read_in_steps_of_a_thousand(count: float, text: str) -> None:
     assert byte_size(count) == text
+
+
+def test_one_thing_is_told_in_the_singular() -> None:
+    assert [counted(k, "site") for k in (0, 1, 1200)] == ["0 sites", "1 site", "1,200 sites"]
+    assert [counted(k, "entry") for k in (1, 2)] == ["1 entry", "2 entries"]
+    assert counted(2, "survey") == "2 surveys"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from flwr.supercore.primitives.asymmetric import public_key_to_bytes, sign_messa
 from safetensors.numpy import load_file
 
 from recommons.client.agent.credentials import read_node_key, tls_context
-from recommons.client.releases import installed, latest, read_installed
+from recommons.client.releases import installed, read_installed, served
 from recommons.common import commandline
 from recommons.common.privacy.ledger import split_lines, verify_chain
 from recommons.server.records.folder import CoordinatorFolder
@@ -72,10 +72,10 @@ def test_the_release_is_signed_and_reaches_every_site_whole(deployment: Deployme
     for site in deployment.cohort:
         folder = deployment.site(site)
         wait_until(partial(has_a_model, folder), 60)
-        release, metadata = read_installed(latest(folder))
+        release, metadata = read_installed(served(folder))
         assert release.model == "ease"
         assert metadata.plan_hash == note.plan
-        assert latest(folder).note == note
+        assert served(folder).note == note
 
 
 def test_a_second_run_goes_on_in_the_same_ledger(deployment: Deployment) -> None:

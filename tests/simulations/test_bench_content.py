@@ -122,6 +122,18 @@ def test_the_benchmark_of_hidden_items_runs_as_a_module(tiny_data: Path) -> None
     assert all(0 <= value <= 1 for value in found.values())
 
 
+@pytest.mark.parametrize("module", ["neural", "hidden_items", "beauty"])
+def test_data_that_are_not_there_are_refused_by_name(module: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", f"recommons.simulations.benchmarks.{module}", "ml-1m"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "code: data/" in done.stderr
+    assert "ml-1m" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("module", [neural, hidden_items, beauty])
 def test_users_that_are_misspelt_are_refused_and_not_taken_for_validation_users(
     module: Any, tmp_path: Path

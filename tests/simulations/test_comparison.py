@@ -4,11 +4,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from recommons.common.commandline import main
 from recommons.common.errors import InvalidInput
+from recommons.simulations import comparison
 from recommons.simulations.comparison import contenders
 from recommons.simulations.comparison_picture import draw
 from recommons.simulations.comparison_point import Point
@@ -131,5 +134,53 @@ def test_a_models_name_stands_for_its_defaults(tmp_path: Path) -> None:
     plan.write_text('model = "ease"\n')
     with pytest.raises(InvalidInput, match="no two of one name"):
         contenders(["als", str(plan)])
-    with pytest.raises(InvalidInput, match="magic"):
+    with pytest.raises(InvalidInput, match=r"magic is neither a model \(als, ease, .*file"):
         contenders(["magic"])
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Whole runs that take no time; gives what was run."""
+    run: list[str] = []
+
+    def whole_run(options: dict[str, Any], plan: Path | None) -> dict[str, Any]:
+        run.append(str(options["--epsilon"]))
+        quality = {"recall@20": 0.1 + 0.01 * len(run)}
+        sums = {"bytes_up_per_site": 2_431_411, "bytes_down_per_site": 12_431_411, "rounds": 120}
+        return {
+            "metrics": {"served": quality, "global": quality},
+            "baselines": {"site_alone": quality},
+            "secure_aggregation": sums,
+            "seconds_by_stage": {"training": 7_320.0},
+        }
+
+    monkeypatch.setattr(comparison, "whole_run", whole_run)
+    monkeypatch.setenv("COLUMNS", "80")
+    return run
+
+
+def test_the_table_fits_eighty_columns_and_the_files_are_named(
+    played: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = ["compare", "two-tower", "als", "--epsilons", "4, inf", "--runs", "2"]
+    assert main([*words, "--output", str(out)]) == 0
+    printed = capsys.readouterr()
+    assert played == ["4", "4", "inf", "inf"] * 2
+    assert "…" not in printed.out
+    rows = [line for line in printed.out.splitlines() if line.startswith("two-tower")]
+    assert len(rows) == 2
+    assert all(row.rstrip().endswith("2 h 02 min") and len(row.rstrip()) <= 80 for row in rows)
+    assert "run 1 of 8: two-tower, ε = 4" in printed.err
+    assert "run 8 of 8 (" in printed.err
+    assert f"{out / 'comparison.json'}" in printed.err.replace("\n", "")
+    assert f"{out / 'comparison.svg'}" in printed.err.replace("\n", "")
+
+
+@pytest.mark.parametrize("epsilons", ["8,-1", "8,", "8,four"])
+def test_an_epsilon_that_is_none_is_refused_before_the_first_run(
+    played: list[str], epsilons: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", "als", "--epsilons", epsilons]) == 2
+    assert "epsilon" in capsys.readouterr().err
+    assert played == []

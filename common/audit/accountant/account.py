@@ -75,7 +75,8 @@ def epsilon_of(balance: Balance, delta: float) -> float:
 
     Returns:
         ε; infinite where there is no guarantee. Sampled releases are composed by the
-        discretisation of `sampled`, which errs upwards by less than one part in a thousand.
+        discretisation of `sampled`, which errs upwards: by less than one part in a thousand, unless
+        a loss far wider than all others is so rare that the largest grid is coarse for these.
 
     Raises:
         ValueError: δ is not strictly between 0 and 1.

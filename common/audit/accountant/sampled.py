@@ -36,6 +36,8 @@ Sampled = tuple[tuple[tuple[float, float], int], ...]
 """((rate, μ²), how many), ascending."""
 
 _LARGEST_GRID = 1 << 20
+"""It binds where some loss is wide and rare beside the rest: fifty attempts at rate 10^-6 and
+μ = 10 with ten at rate 0.1 and μ = 0.01 come out six per cent too large at δ = 10^-4."""
 _LEAST_GRID = 1 << 12
 _STEPS_IN_DEVIATION = 48
 """Points of the grid in the attempts' root mean square of the standard deviation of the loss. The

@@ -103,13 +103,17 @@ def test_how_many_are_left_out_is_told_to_nobody_else(seat: Seat, took: Took) ->
     assert seat.ledger("site-1")[-1][0] == "reserved"
 
 
-def test_a_site_joins_although_nobody_can_take_part(seat: Seat, took: Took) -> None:
-    """A refusal would tell that there is no user with a budget left."""
+def test_a_site_joins_although_nobody_can_take_part(
+    seat: Seat, took: Took, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A refusal would tell that there is no user with a budget left; the site's own log may."""
     seat.join()
     seat.finish()
+    assert "no user has budget left" not in caplog.text
     seat.join(run=NEXT)
     vector(seat, NEXT)
     assert took == [0]
+    assert f"run {NEXT.hex()}: no user has budget left" in caplog.text
 
 
 def test_what_is_left_of_a_budget_is_used_by_a_smaller_plan(seat: Seat, took: Took) -> None:
@@ -367,7 +371,7 @@ def test_a_row_that_cannot_be_read_refuses_no_plan_and_moves_nobody(seat: Seat) 
     assert heads(seat, RUN) == (6, 0)
     with Site.open(before) as site:
         again = site.own_users()
-    assert again.manifest.bad == {"item_id: the cell is empty": 1}
+    assert again.manifest.bad == {"item_id: the cell is empty; expected an id": 1}
     assert (again.keys == own.keys).all()
     assert (again.interactions.indptr == own.interactions.indptr).all()
     assert (again.interactions.indices == own.interactions.indices).all()

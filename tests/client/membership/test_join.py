@@ -66,13 +66,20 @@ def test_what_is_joined_and_under_which_policy_is_shown_before_anything_is_writt
 def test_the_operator_sees_the_fingerprint_that_the_site_shows(
     federation: Federation, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert federation.join(federation.invite("plum"), "plum", "--no-wait") == 1
+    token = federation.invite("plum")
+    assert federation.join(token, "plum", "--no-wait") == 1
     shown = capsys.readouterr()
     (request,) = federation.office.requests()
     spoken = " ".join(request.fingerprint[k : k + 4] for k in range(0, 40, 4))
     assert spoken in shown.out
+    assert "read it to the federation's operator" in shown.out
     assert "enrolment/waiting" in shown.err
     assert not (federation.site("plum") / "federation.json").exists()
+    federation.approve("plum")
+    assert federation.join(token, "plum") == 0
+    shown = capsys.readouterr()
+    assert "plum has joined fruit" in shown.out
+    assert "read it to" not in shown.out
 
 
 def test_whatever_write_a_site_is_killed_at_the_same_command_ends_well(

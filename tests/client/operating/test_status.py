@@ -13,7 +13,9 @@ import pytest
 from recommons.client.membership.data_check import catalogue_findings, data_findings
 from recommons.client.operating.status import AGENT_LOCK, read_status
 from recommons.client.records.halting import note_earlier_ledger
+from recommons.client.site import SiteConfig
 from recommons.common import commandline
+from recommons.common.codes import REMEDIES
 from recommons.common.errors import InvalidInput
 from recommons.common.privacy.ledger import Head
 from tests.client.seat import OWN, RUN, Seat
@@ -103,7 +105,8 @@ def test_data_are_counted_for_the_operator(seat: Seat, capsys: pytest.CaptureFix
     (folder / "data.toml").write_text('[events]\nfiles = ["more/*.csv"]\n')
     looked = document(capsys, "data", "check", str(folder))
     counted = {"users": 2, "events": 3, "left_out": {}, "bad": {}}
-    assert looked == {"source": "csv", **counted, "first_bad": None}
+    usable = {"users": 2, "events": 2, "unknown_items": 1}
+    assert looked == {"source": "csv", **counted, "first_bad": None, "usable": usable}
     read = document(capsys, "data", "refresh", str(folder))
     assert (read["users"], read["events"], read["pairs"], read["unknown_items"]) == (2, 3, 2, 1)
     rows[:1].write_csv(folder / "more" / "b.csv")
@@ -121,7 +124,7 @@ def test_bad_rows_are_told_to_the_operator_and_refused_by_the_check_alone(
     (folder / "data.toml").write_text('[events]\nfiles = ["shop.csv"]\n')
     assert commandline.main(["site", "data", "check", str(folder)]) == 2
     printed = capsys.readouterr()
-    assert "cannot be read: 1 (item_id: the cell is empty)" in printed.out
+    assert "cannot be read: 1 (item_id: the cell is empty; expected an id)" in printed.out
     assert "first of them: shop.csv, line 3: item_id" in printed.out
     assert "1 of 3 rows cannot be read" in printed.err
     assert "code: data/bad-rows" in printed.err
@@ -140,6 +143,71 @@ def test_bad_rows_are_told_to_the_operator_and_refused_by_the_check_alone(
     assert "1 cannot be read" in finding.said
 
 
+NO_USER = {
+    "a foreign column of ids": ("user_id,item_id\nu,zebra\nv,zebra\n", "", "none of 2 events"),
+    "a filter": (
+        "user_id,item_id,event_type\nu,i00,buy\nv,i01,buy\n",
+        '[filter]\nevent_types = ["view"]\n',
+        "no event counts: 2 left out (another event type)",
+    ),
+    "no row": ("user_id,item_id\n", "", "there are no events"),
+}
+
+
+@pytest.mark.parametrize("why", NO_USER)
+def test_data_that_give_no_user_fail_every_check_by_name(
+    seat: Seat, capsys: pytest.CaptureFixture[str], why: str
+) -> None:
+    content, more, expected = NO_USER[why]
+    folder = seat.found.sites[OWN]
+    (folder / "shop.csv").write_text(content)
+    (folder / "data.toml").write_text(f'[events]\nfiles = ["shop.csv"]\n{more}')
+    for command in ("check", "refresh"):
+        assert commandline.main(["site", "data", command, str(folder)]) == 2
+        printed = capsys.readouterr()
+        assert "code: data/no-users" in printed.err
+        assert expected in printed.err
+        assert "zebra" not in printed.out + printed.err
+        assert commandline.main(["site", "data", command, str(folder), "--json"]) == 2
+        assert json.loads(capsys.readouterr().out)["error"]["code"] == "data/no-users"
+    (finding,) = data_findings(folder)
+    assert (finding.ok, finding.remedy) == (False, REMEDIES["data/no-users"])
+    assert expected in finding.said
+
+
+def test_events_on_unknown_items_are_noted_once_they_are_most(
+    seat: Seat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = seat.found.sites[OWN]
+    rows = ["user_id,item_id", "u,i00", "u,a", "v,b", ""]
+    (folder / "shop.csv").write_text("\n".join(rows))
+    (folder / "data.toml").write_text('[events]\nfiles = ["shop.csv"]\n')
+    checked = told(capsys, "data", "check", str(folder))
+    assert "usable: 1 user, 1 event" in checked
+    assert "left out: 2 (an item that is not in the catalogue)" in checked
+    assert "note: 2 of 3 events" in checked
+    (finding,) = data_findings(folder)
+    assert finding.ok is None
+    assert "usable: 1 user, 1 event" in finding.said
+    assert "2 of 3 events" in finding.said
+    assert "catalogue show" in finding.remedy
+    (folder / "shop.csv").write_text("\n".join([*rows[:2], "w,i01", *rows[2:]]))
+    assert "note" not in told(capsys, "data", "check", str(folder))
+    (finding,) = data_findings(folder)
+    assert finding.ok
+
+
+def test_without_a_catalogue_items_are_said_not_to_be_compared(
+    seat: Seat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = seat.found.sites[OWN]
+    (folder / SiteConfig.read(folder).catalogue).unlink()
+    assert "not compared" in told(capsys, "data", "check", str(folder))
+    assert document(capsys, "data", "check", str(folder))["usable"] is None
+    (finding,) = data_findings(folder)
+    assert (finding.ok, "not compared" in finding.said) == (True, True)
+
+
 @pytest.mark.parametrize("command", ["status", "data check", "data refresh", "model list"])
 def test_a_folder_that_is_no_sites_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
@@ -147,6 +215,8 @@ def test_a_folder_that_is_no_sites_is_refused(
     status = commandline.main(["site", *command.split(), str(tmp_path), "--json"])
     found = json.loads(capsys.readouterr().out)
     assert (status, found["error"]["code"]) == (2, "site/folder")
+    commandline.main(["site", *command.split(), str(tmp_path / "plumm")])
+    assert f"{tmp_path / 'plumm'}: no such folder" in capsys.readouterr().err
 
 
 def test_there_is_no_release_before_the_first(

@@ -1,5 +1,6 @@
 """A site against coordinators that are wrong, forgetful or hostile; real folders, real keys."""
 
+import dataclasses
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 
 from recommons.client.rounds import joining
 from recommons.client.rounds.answering import answer
-from recommons.client.site import Site
+from recommons.client.site import Site, SiteConfig
+from recommons.common.data.catalogue_document import catalogue_to_bytes
 from recommons.common.errors import InvalidInput, ProtocolAbort, RecommonsError, Refusal
 from recommons.common.federation import sign_announcement
 from recommons.common.heads import heads_to_bytes
@@ -137,6 +139,41 @@ def test_a_policy_that_was_tightened_after_joining_stops_the_next_round(
     path = coordinator.found.sites["site-0"] / "policy.toml"
     path.write_text(path.read_text().replace("least_own_users = 1\n", "least_own_users = 1000\n"))
     assert refused(lambda: coordinator.send("site-0", "advertise")) == "policy/own-users"
+
+
+@pytest.mark.parametrize("step", ["advertise", "shares", "masked"])
+def test_a_catalogue_that_was_replaced_after_joining_stops_the_next_step_that_asks_for_it(
+    coordinator: Coordinator, step: Exchange
+) -> None:
+    coordinator.join()
+    protocol, body = coordinator.protocol(), b""
+    if step != "advertise":
+        for site in protocol.expected:
+            protocol.receive(site, coordinator.send(site, "advertise"))
+        protocol.close_advertise(arrays_to_bytes({}))
+        body = protocol.message_for("site-0")
+    if step == "masked":
+        for site in protocol.expected:
+            part = protocol.message_for(site)
+            protocol.receive(site, coordinator.send(site, "shares", part))
+        protocol.close_shares()
+        body = protocol.message_for("site-0")
+    replace_catalogue(coordinator, "site-0")
+    assert refused(lambda: coordinator.send("site-0", step, body)) == "plan/catalogue"
+    written = [(kind, entry.get("code")) for kind, entry in ledger(coordinator, "site-0")]
+    assert ("round-refused", "plan/catalogue") in written
+    assert "committed" not in dict(written)
+
+
+def replace_catalogue(coordinator: Coordinator, site: str) -> None:
+    """Give a site a copy of its own, in which one title is another."""
+    folder = coordinator.found.sites[site]
+    with Site.open(folder) as opened:
+        present = opened.catalogue
+    other = dataclasses.replace(present, titles=("another", *present.titles[1:]))
+    (folder / "catalogue.json").write_bytes(catalogue_to_bytes(other))
+    config = SiteConfig.read(folder).model_copy(update={"catalogue": "catalogue.json"})
+    (folder / "site.json").write_text(config.model_dump_json())
 
 
 def test_rounds_of_a_run_that_was_not_joined_are_refused(coordinator: Coordinator) -> None:

@@ -1,11 +1,13 @@
 """`recommons recommend` on a joined site's own folder."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from recommons.client.releases import served
 from recommons.client.serving.served_model import open_model
 from recommons.common.commandline import main
 from recommons.common.errors import InvalidInput
@@ -48,7 +50,8 @@ def test_a_site_serves_the_latest_release_with_its_own_users_added(
     kept = trained / "models" / "001" / "serving.json"
     chosen = json.loads(kept.read_bytes())
     # The choice is made once a release; it decides what is served.
-    kept.write_text(json.dumps(chosen | {"local_weight": 4.0, "alone_share": 0.5}))
+    another = {"local_weight": chosen["local_weight"] + 3.0, "alone_share": 0.5}
+    kept.write_text(json.dumps(chosen | another))
     _, again = said(["recommend", str(trained), "--items", "i01,i02", "-k", "5"], capsys)
     assert again["recommendations"] != recommended
     kept.unlink()
@@ -90,3 +93,42 @@ def test_a_release_whose_file_was_changed_is_not_served(trained: Path, tmp_path:
     with pytest.raises(InvalidInput) as refused:
         open_model(site)
     assert refused.value.code == "release/corrupt"
+
+
+def test_models_are_listed_with_a_size_that_is_never_nothing(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["site", "model", "list", str(trained)]) == 0
+    heading, row = capsys.readouterr().out.splitlines()
+    assert "size" in heading
+    assert re.search(r" [1-9][0-9.]* k?B  ", row)
+
+
+def test_an_earlier_release_is_served_by_its_name(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = tmp_path / "sites" / "site-01"
+    shutil.copytree(trained, site)
+    (tmp_path / "coordinator").mkdir()
+    shutil.copy(trained.parents[1] / "coordinator" / "catalogue.json", tmp_path / "coordinator")
+    assert open_model(site, release="001").site == "site-01"
+    for folder, name in ((site, "002"), (site, "../001"), (trained.parents[1], "001")):
+        status = main(["recommend", str(folder), "--items", "i01", "--release", name])
+        assert status == 2
+        assert "release/missing" in capsys.readouterr().err
+    assert served(site, "001").path == served(site).path == site / "models" / "001"
+
+
+def test_a_site_says_where_it_serves_its_own_model_alone(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, told = said(["recommend", str(trained), "--items", "i01,i02"], capsys)
+    kept = trained / "models" / "001" / "serving.json"
+    chosen = json.loads(kept.read_bytes())
+    assert told["serving"] == chosen
+    for share, alone in ((1.0, True), (0.5, False)):
+        kept.write_text(json.dumps(chosen | {"alone_share": share, "neural_share": 0.0}))
+        assert main(["recommend", str(trained), "--items", "i01,i02"]) == 0
+        assert ("its own alone is served" in capsys.readouterr().err) is alone
+    kept.unlink()

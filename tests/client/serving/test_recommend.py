@@ -223,8 +223,8 @@ def test_notes_tell_what_was_left_out(
     assert main(["recommend", str(run_folder), *words]) == 0
     told = capsys.readouterr()
     assert "20 recommendations for 2 users" in told.out
-    assert "1 events were on items that the model does not know" in told.err
-    assert "1 users have no item that the model knows" in told.err
+    assert "left out: 1 event on items that the model does not know" in told.err
+    assert "the popular items go to 1 user without an item that the model knows" in told.err
     assert "zoe" not in told.out + told.err
 
 

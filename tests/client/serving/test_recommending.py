@@ -131,7 +131,7 @@ def test_the_order_in_which_a_basket_is_typed_is_its_order_in_time() -> None:
     recommender.for_basket(basket("85123", "20681", "22139"), 1)
     assert seen[0].indices.tolist() == [0, 2, 4]
     assert seen[0].times is not None
-    assert seen[0].times.tolist() == [1, 2, 0]
+    assert seen[0].times.tolist() == [60_000_000, 120_000_000, 0]
 
 
 def test_a_newcomer_gets_what_is_most_popular() -> None:
@@ -156,6 +156,18 @@ def test_what_goes_with_an_interest_is_found_too() -> None:
     """Items that match no interest stand in the order of the model, given those that do."""
     found = [entry.item_id for entry in RECOMMENDER.for_interests(("lights",), 5)]
     assert found[:3] == ["85123", "22139", "47566"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "near"),
+    [("umbrela", "umbrella"), ("red lantren", "lantern"), ("Umbrelas", "umbrella")],
+)
+def test_an_interest_that_is_nearly_a_word_of_a_title_is_told_that_word(
+    typed: str, near: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        RECOMMENDER.for_interests((typed,), 5)
+    assert f"near it: {near}" in caught.value.message
 
 
 def test_an_interest_that_matches_nothing_is_named_with_what_is_near_it() -> None:

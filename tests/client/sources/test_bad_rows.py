@@ -170,7 +170,7 @@ def test_a_bad_row_of_parquet_changes_nothing_else(tmp_path: Path) -> None:
 def test_a_table_of_bad_rows_alone_is_nobody_and_no_fault(tmp_path: Path) -> None:
     found = read(tmp_path, "events.csv", HEADER + b",,,\nm,,3,1\n", with_order=True)
     assert found.manifest.users == 0
-    assert found.manifest.bad == {"item_id: the cell is empty": 1}
+    assert found.manifest.bad == {"item_id: the cell is empty; expected an id": 1}
 
 
 def test_only_a_check_asks_how_many_rows_are_bad_and_says_where_the_first_is(
@@ -180,12 +180,12 @@ def test_only_a_check_asks_how_many_rows_are_bad_and_says_where_the_first_is(
     read(tmp_path, "events.csv", content, with_order=False)
     settings = read_settings(tmp_path, "")
     look = look_at(tmp_path, settings)
-    assert (look.rows, look.bad) == (5, {"timestamp: unreadable": 1})
+    assert (look.rows, look.bad) == (5, {"timestamp: unreadable; expected a time": 1})
     with pytest.raises(DataError) as refused:
         check_bad_rows(look, settings)
     assert refused.value.code == "data/bad-rows"
     assert "1 of 5 rows" in refused.value.message
-    assert "events.csv, line 6: timestamp: unreadable" in refused.value.message
+    assert "events.csv, line 6: timestamp: unreadable; expected a time" in refused.value.message
     assert "soon" not in refused.value.message
     with (tmp_path / "data.toml").open("a") as more:
         more.write("[check]\nmost_bad_rows = 0.2\n")

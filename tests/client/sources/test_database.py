@@ -123,9 +123,13 @@ def test_a_bad_row_is_left_out_and_named_by_its_number_to_the_operator(
     shop.fill(rows, "n INTEGER, user_id TEXT, item_id TEXT")
     shop.settings(f"SELECT * FROM {shop.table} ORDER BY n")
     made = source(shop.folder).users().manifest
-    assert (made.users, made.rows, made.bad) == (1, 4, {"user_id: the cell is empty": 1})
+    assert (made.users, made.rows, made.bad) == (
+        1,
+        4,
+        {"user_id: the cell is empty; expected an id": 1},
+    )
     look = look_at(shop.folder, read_settings(shop.folder, ""))
-    assert look.first_bad == "the query's result, row 3: user_id: the cell is empty"
+    assert look.first_bad == "the query's result, row 3: user_id: the cell is empty; expected an id"
 
 
 def test_what_a_cell_is_does_not_depend_on_the_rows_beside_it(shop: Shop) -> None:
@@ -171,7 +175,7 @@ def test_a_time_that_python_does_not_know_spoils_its_own_row_alone(server_shop: 
         f"ELSE TIMESTAMPTZ '2024-05-01 02:00:00+02' END AS timestamp FROM {table}"
     )
     made = source(server_shop.folder).users(with_order=True)
-    assert made.manifest.bad == {"timestamp: unreadable": 2}
+    assert made.manifest.bad == {"timestamp: unreadable; expected a time": 2}
     assert made.interactions.times is not None
     assert made.interactions.times.tolist() == [1_714_521_600_000_000]
 
@@ -201,7 +205,7 @@ def test_bytes_that_are_no_text_spoil_their_own_row_alone(tmp_path: Path) -> Non
     query = "SELECT * FROM events"
     (tmp_path / "data.toml").write_text(f'[events]\nurl = "sqlite:///shop.db"\nquery = "{query}"\n')
     made = source(tmp_path).users().manifest
-    assert (made.users, made.bad) == (1, {"user_id: unreadable": 1})
+    assert (made.users, made.bad) == (1, {"user_id: unreadable; expected text in UTF-8": 1})
 
 
 def test_nobody_is_data_like_any_other(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,15 +232,72 @@ def test_a_missing_column_is_named(shop: Shop) -> None:
     assert source(shop.folder).users().manifest.pairs == 1
 
 
-def test_a_query_that_fails_is_named_without_any_of_its_text(shop: Shop) -> None:
-    shop.settings("SELECT zebra FROM zebras")
+def test_a_query_that_fails_is_named_with_what_it_asked_for_and_is_not_there(shop: Shop) -> None:
+    shop.fill(pl.DataFrame({"user_id": ["zebra"]}), "user_id TEXT")
+    kinds = {"sqlite": "SQLITE_ERROR", "postgresql": "42"}
+    for query, missing in (
+        ("SELECT sku FROM zebras", "zebras"),
+        (f"SELECT sku FROM {shop.table}", "sku"),
+        (f"SELECT o.sku FROM {shop.table} o", "o.sku"),
+    ):
+        shop.settings(query)
+        with pytest.raises(DataError) as refused:
+            source(shop.folder).users()
+        assert refused.value.code == "data/database"
+        assert "refused the query" in refused.value.message
+        assert refused.value.message.endswith(f": there is no {missing}")
+        assert kinds[shop.kind] in refused.value.message
+        assert refused.value.__cause__ is None
+        assert "zebra" not in refused.value.message.replace("zebras", "")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT user_id FORM 'zebra'",
+        "SELECT 'zebra' FROM missing('zebra')",
+        "SELECT * FROM TABLE WHERE user_id = 'no such column: zebra'",
+    ],
+)
+def test_of_a_query_that_fails_nothing_between_quotes_is_shown(shop: Shop, query: str) -> None:
+    shop.fill(pl.DataFrame({"user_id": ["zebra"]}), "user_id TEXT")
+    shop.settings(query)
     with pytest.raises(DataError) as refused:
         source(shop.folder).users()
-    assert refused.value.code == "data/database"
+    assert "refused the query" in refused.value.message
     assert "zebra" not in str(refused.value)
-    assert refused.value.__cause__ is None
-    expected = {"sqlite": "OperationalError (SQLITE_ERROR)", "postgresql": "UndefinedTable (42P01)"}
-    assert expected[shop.kind] in str(refused.value)
+
+
+def test_a_column_between_quotes_may_be_a_value_and_is_not_shown(server_shop: Shop) -> None:
+    server_shop.fill(pl.DataFrame({"user_id": ["u"]}), "user_id TEXT")
+    server_shop.settings(f'SELECT * FROM {server_shop.table} WHERE user_id = \\"zebra\\"')
+    with pytest.raises(DataError) as refused:
+        source(server_shop.folder).users()
+    assert "UndefinedColumn (42703)" in refused.value.message
+    assert "zebra" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["nosuch.db", "missing/shop.db"])
+def test_a_file_of_sqlite_that_is_not_there_is_named_and_not_made(
+    tmp_path: Path, name: str
+) -> None:
+    text = f'[events]\nurl = "sqlite:///{name}"\nquery = "SELECT 1"\n'
+    (tmp_path / "data.toml").write_text(text)
+    with pytest.raises(DataError) as refused:
+        source(tmp_path).users()
+    assert refused.value.code == "data/not-found"
+    assert f"{tmp_path / name}: no such file" in refused.value.message
+    assert not (tmp_path / name).exists()
+
+
+def test_a_file_that_is_no_database_is_told_from_a_query_that_fails(tmp_path: Path) -> None:
+    (tmp_path / "shop.db").write_text("user_id,item_id\n" * 100)
+    text = '[events]\nurl = "sqlite:///shop.db"\nquery = "SELECT * FROM events"\n'
+    (tmp_path / "data.toml").write_text(text)
+    with pytest.raises(DataError) as refused:
+        source(tmp_path).users()
+    assert refused.value.code == "data/database"
+    assert "could not be opened: DatabaseError (SQLITE_NOTADB)" in refused.value.message
 
 
 def test_a_copy_of_a_database_is_taken_for_rounds_and_renewed_for_a_run(shop: Shop) -> None:
@@ -291,7 +352,7 @@ def test_types_of_postgresql_are_read(server_shop: Shop) -> None:
 def test_a_column_of_something_else_is_left_out_row_by_row(server_shop: Shop) -> None:
     server_shop.settings("SELECT ARRAY['zebra'] AS user_id, 'sku-1' AS item_id")
     made = source(server_shop.folder).users().manifest
-    assert (made.users, made.bad) == (0, {"user_id: unreadable": 1})
+    assert (made.users, made.bad) == (0, {"user_id: unreadable; expected text in UTF-8": 1})
 
 
 def test_a_query_cannot_write(server_shop: Shop) -> None:
@@ -319,7 +380,7 @@ def test_no_password_is_shown_when_the_server_does_not_answer(
         source(server_shop.folder).users()
     assert refused.value.code == "data/database"
     shown = f"{refused.value!r} {refused.value.__context__ and ''} {caplog.text}"
-    assert "OperationalError" in shown
+    assert "could not be opened: OperationalError" in shown
     for secret in ("giraffe", "zebra", PASSWORD):
         assert secret not in shown
     assert refused.value.__suppress_context__

@@ -108,6 +108,16 @@ def test_a_file_without_its_header_shows_no_event(refused: Refused) -> None:
     expect(refused({"events.csv": f"{USER},{ITEM}\n"}), "data/missing-column", "user_id")
 
 
+@pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_another_separator_is_told_where_columns_are_missing(
+    refused: Refused, separator: str, name: str
+) -> None:
+    error = refused({"events.csv": GOOD.replace(",", separator)})
+    expect(error, "data/missing-column", f"its one column has {name} in it", "commas")
+    assert "[columns]" in error.remedy
+    assert "--columns" in error.remedy
+
+
 def test_a_header_of_one_event_that_repeats_a_cell(refused: Refused) -> None:
     expect(refused({"events.csv": f"{USER},{USER}\n"}), "data/ambiguous", "columns 1 and 2")
 

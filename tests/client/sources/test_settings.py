@@ -72,6 +72,22 @@ def test_what_is_wrong_is_named_and_never_shown(tmp_path: Path, text: str, code:
     assert refused.value.__cause__ is None  # a chained error would quote the file in a traceback
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[cash]\n", "cash: unknown; valid, nearest first: cache, "),
+        ("[cache]\nfoldr = 'x'\n", "cache.foldr: unknown; valid, nearest first: folder, "),
+        ("[column]\nuser_id = 'x'\n", "column: unknown; valid, nearest first: columns, "),
+    ],
+)
+def test_an_unknown_table_or_key_is_told_with_those_there_are(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    with pytest.raises(DataError) as refused:
+        settings(tmp_path, '[events]\nfiles = ["a.csv"]\n' + text)
+    assert f"data.toml: {told}" in refused.value.message
+
+
 def of_url(folder: Path, reference: str) -> str | None:
     (folder / "data.toml").write_text(
         f'[events]\nurl = "{URL}"\nquery = "SELECT 1"\n{reference}\n', encoding="utf-8"

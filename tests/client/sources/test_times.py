@@ -253,11 +253,34 @@ def test_a_number_in_no_unit_is_named_and_spoils_its_own_row_alone(
     (tmp_path / "events.csv").write_text(f"user_id,item_id,timestamp\nu,sku-1,5\nv,sku-1,{cell}\n")
     (tmp_path / "data.toml").write_text('[events]\nfiles = ["events.csv"]\n')
     found = source(tmp_path).users(with_order=True)
-    assert found.manifest.bad == {"timestamp: the number is a time in no unit": 1}
+    reason = "timestamp: the number is a time in no unit; expected seconds since 1970"
+    assert found.manifest.bad == {reason: 1}
     assert found.interactions.times is not None
     assert found.interactions.times.tolist() == [5_000_000]
     settings = read_settings(tmp_path, "")
     with pytest.raises(DataError) as refused:
         check_bad_rows(look_at(tmp_path, settings), settings)
     assert refused.value.code == "data/bad-rows"
-    assert "events.csv, line 3: timestamp: the number is a time in no unit" in refused.value.message
+    assert f"events.csv, line 3: {reason}" in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("dtype", "days"),
+    [
+        (pl.Date, pl.Series([1, 2**31 - 1], dtype=pl.Int32)),
+        (pl.Datetime("ms"), pl.Series([86_400_000, 9_300_000_000_000_000])),
+    ],
+    ids=["date", "milliseconds"],
+)
+def test_a_date_beyond_all_microseconds_spoils_its_own_row_alone(
+    tmp_path: Path, dtype: pl.DataType, days: pl.Series
+) -> None:
+    place = tmp_path / as_parquet(dtype)(tmp_path, days.to_list())
+    (tmp_path / "data.toml").write_text('[events]\nfiles = ["events.parquet"]\n')
+    found = source(tmp_path).users(with_order=True)
+    assert sum(found.manifest.bad.values()) == 1
+    assert found.interactions.times is not None
+    assert found.interactions.times.tolist() == [86_400_000_000]
+    with pytest.raises(DataError) as refused:
+        load_dataset(place)
+    assert "row 2" in refused.value.message

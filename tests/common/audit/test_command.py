@@ -45,6 +45,13 @@ def test_exit_status_and_words_follow_the_verdict(folder: Path, tmp_path: Path) 
     assert (status, "ledger/changed" in text) == (1, True)
 
 
+def test_of_no_ledger_nothing_is_said_to_have_been_checked(tmp_path: Path) -> None:
+    status, text = call(str(tmp_path))
+    assert status == 2
+    assert "0 ledgers, 0 entries, 0 receipts." in text
+    assert "checked" not in text
+
+
 def test_json_holds_verdict_findings_and_epsilon_of_every_site_and_the_federation(
     folder: Path,
 ) -> None:

@@ -35,6 +35,19 @@ def test_an_unknown_model_is_refused(catalogue: Catalogue) -> None:
     assert caught.value.code == "model/unknown"
 
 
+@pytest.mark.parametrize(
+    ("name", "near"), [("als", "ridge, "), ("two-tower", "steps, "), ("sequence", "steps, ")]
+)
+def test_a_setting_that_a_model_does_not_have_is_told_with_those_it_has(
+    name: str, near: str, catalogue: Catalogue
+) -> None:
+    wrong = "rigde" if name == "als" else "stepz"
+    with pytest.raises(InvalidInput, match=wrong) as caught:
+        build_model(name, catalogue, FIGURES, settings={wrong: 2})
+    assert caught.value.code == "model/settings"
+    assert f"valid, nearest first: {near}" in caught.value.message
+
+
 def test_ease_takes_no_rank(catalogue: Catalogue) -> None:
     with pytest.raises(InvalidInput, match="dim is 8"):
         build_model("ease", catalogue, FIGURES, dim=8)

@@ -1,6 +1,7 @@
 """What the operator types and reads."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,20 @@ def test_an_operator_approves_what_is_shown_and_refuses_what_is_not(
     assert main(["federation", "status", *home]) == 0
     assert "plum" in capsys.readouterr().out
     assert main(["federation", "approve", "plum", *home, "--yes"]) == 2
+
+
+def test_requests_stand_in_columns(
+    founded: Founded, plum: Applicant, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    founded.apply(founded.invite("plum"), plum.application())
+    other = Applicant.make(tmp_path / "gooseberry", "gooseberry")
+    founded.apply(founded.invite("gooseberry"), other.application())
+    assert main(["federation", "requests", "--home", str(founded.folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    found = [re.search(r"( [0-9a-f]{4}){10}  ", line) for line in lines]
+    assert len({match and match.span() for match in found}) == 1
+    assert found[0]
 
 
 def test_a_wrong_passphrase_approves_nothing_and_revoking_still_turns_away(

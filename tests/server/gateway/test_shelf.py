@@ -7,7 +7,7 @@ import pytest
 
 from recommons.client.agent.fetching import fetch_model, fetch_releases
 from recommons.client.agent.link import LinkError
-from recommons.client.releases import installed, latest
+from recommons.client.releases import installed, served
 from recommons.common.errors import InvalidInput
 from recommons.common.federation import Federation
 from recommons.common.published import FILES, NOTE_FILE, ReleaseNote
@@ -62,7 +62,7 @@ def test_the_latest_model_arrives_whole_and_every_note(door: Door, plum: Path) -
         assert fetch_releases(plum, client) == []
         first, second = installed(plum)
         assert (first.complete, second.complete) == (False, True)
-        assert latest(plum).note == notes[1]
+        assert served(plum).note == notes[1]
         for name, content in CONTENTS.items():
             assert (second.path / name).read_bytes() == content
         fetch_model(plum, client, 1)
@@ -82,7 +82,7 @@ def test_a_download_that_broke_off_goes_on_from_its_last_byte(door: Door, plum: 
         client.event_hooks["request"].append(lambda r: asked.append(r.headers.get("range")))
         fetch_releases(plum, client)
     assert "bytes=1000001-" in asked
-    assert (latest(plum).path / name).read_bytes() == CONTENTS[name]
+    assert (served(plum).path / name).read_bytes() == CONTENTS[name]
 
 
 def test_bytes_that_are_not_the_signed_ones_are_thrown_away(door: Door, plum: Path) -> None:
@@ -99,7 +99,7 @@ def test_bytes_that_are_not_the_signed_ones_are_thrown_away(door: Door, plum: Pa
             fetch_releases(plum, client)
         stored.write_bytes(CONTENTS[FILES[0]])
         fetch_releases(plum, client)
-    assert latest(plum).complete
+    assert served(plum).complete
 
 
 def test_nothing_of_another_key_or_another_history_is_kept(door: Door, plum: Path) -> None:

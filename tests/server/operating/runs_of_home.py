@@ -31,10 +31,10 @@ class Homestead:
     plan: Path
 
     @classmethod
-    def found(cls, folder: Path, data: Path, *, runs: int) -> Self:
-        """Three enrolled sites, and so many runs of the same plan."""
+    def found(cls, folder: Path, data: Path, *, runs: int, **keys: object) -> Self:
+        """Three enrolled sites, and so many runs of the same plan, which holds the `keys`."""
         found = found_deployment(folder, data)
-        plan = found.write_plan()
+        plan = found.write_plan(**keys)
         for _ in range(runs):
             Runs(found.home.folder).found(read_plan_file(plan), RunOptions())
         return cls(found.home, plan)
@@ -53,6 +53,12 @@ class Homestead:
             raise RecommonsError(code or "run/fault", "it ended")
         if code is None:
             (self.run(name) / "process.json").write_text(f'{{"flower": {flower_run}}}')
+
+    def finish(self, name: str, flower_run: int) -> None:
+        """A process carried it out to its end, of which the ledger says nothing yet."""
+        note_flower_run(self.run(name), flower_run)
+        with attended(self.run(name), flower_run):
+            pass
 
 
 @dataclass

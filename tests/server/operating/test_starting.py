@@ -1,7 +1,8 @@
 """Commands that start runs: one at a time, and never beside a run that is about to begin."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,47 @@ def test_a_run_that_is_about_to_begin_finds_the_word_that_ends_it_and_none_is_st
     end_for_good(homestead)
     assert link.started == []
     assert stop_asked(homestead.run("001")) == StopRequest(for_good=True)
+
+
+@pytest.mark.parametrize("command", [resume, end_for_good])
+def test_a_run_that_ends_while_a_command_waits_for_its_turn_is_not_started_again(
+    homestead: Homestead,
+    link: Link,
+    monkeypatch: pytest.MonkeyPatch,
+    command: Callable[[Homestead], None],
+) -> None:
+    @contextmanager
+    def a_moment_later(home: Path) -> Iterator[None]:
+        states = {"001": ("failed", "run/stopped")}
+        monkeypatch.setattr(run_command, "run_states", lambda _home: states)
+        with starting(home):
+            yield
+
+    homestead.leave("001", 7, "run/stopped")
+    monkeypatch.setattr(run_command, "starting", a_moment_later)
+    monkeypatch.setattr(run_command, "_until", lambda _true: None)
+    if command is resume:
+        assert code_of(homestead, resume) == "run/resume"
+    else:
+        command(homestead)
+    assert link.started == []
+
+
+def test_a_release_of_which_no_site_has_heard_is_no_failure(
+    homestead: Homestead,
+    link: Link,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def carried_out(_home: object, _run: Path, _display: object) -> None:
+        homestead.finish("001", 8)
+
+    homestead.leave("001", 7, "run/sites")
+    monkeypatch.setattr(run_command, "follow", carried_out)
+    resume_run(homestead.home.folder, "001", wait=True, as_json=False)
+    told = capsys.readouterr()
+    assert "run 001: waiting" in told.out
+    assert "No site of the run was there" in told.err
 
 
 def test_a_run_that_is_over_before_anybody_looks_is_not_waited_for(

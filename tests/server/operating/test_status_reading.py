@@ -74,7 +74,8 @@ def link(monkeypatch: pytest.MonkeyPatch) -> Link:
     found = Link()
     for module in (keeper, run_command):
         monkeypatch.setattr(module, "Control", found)
-        monkeypatch.setattr(module, "connected", lambda _home: frozenset({"site-01"}))
+    monkeypatch.setattr(run_command, "connected", lambda _home: frozenset({"site-01"}))
+    monkeypatch.setattr(keeper, "connected_nodes", lambda _home: {"site-01": 7})
     return found
 
 

@@ -41,6 +41,8 @@ def test_a_folder_that_is_no_home_is_refused(tmp_path: Path, text: str) -> None:
         with pytest.raises(InvalidInput) as refused:
             CoordinatorHome.open(folder)
         assert refused.value.code == "coordinator/home"
+    assert f"{tmp_path / 'none'} has no federation.toml" in refused.value.message
+    assert "--home" in refused.value.remedy
 
 
 def test_admitting_lists_a_site_and_dismissing_takes_it_off(

@@ -65,7 +65,7 @@ def test_without_noise_the_summary_says_so(make_document: Make) -> None:
 def test_the_commands_to_try_next_are_never_broken(make_document: Make) -> None:
     lines = summary_of(make_document(), width=40).splitlines()
     assert any("recommons recommend runs/001 --items 20682,22139 -k 10" in line for line in lines)
-    assert any("runs/001/report.html" in line for line in lines)
+    assert "  Open runs/001/report.html in a browser: the whole report, with pictures" in lines
 
 
 def test_an_inferred_catalogue_is_marked_in_the_terminal(make_document: Make) -> None:
