@@ -219,6 +219,8 @@ def named(call: Callable[[], _T]) -> _T:
             raise LinkError("agent/tls", f"TLS failed: {type(error).__name__}") from error
         said = f"no answer{_whence(error)}: {type(error).__name__}"
         raise LinkError("agent/unreachable", said) from error
+    except ssl.SSLError as error:  # at a read: httpx's asynchronous client lets it through
+        raise LinkError("agent/tls", f"TLS failed: {type(error).__name__}") from error
     except ValueError as error:
         raise LinkError("agent/message", "the coordinator's answer is not readable") from error
 

@@ -16,8 +16,13 @@ from recommons.common.units import counted
 __all__ = ["catalogue_findings", "data_findings", "rounded_users"]
 
 
-def data_findings(folder: Path) -> list[Finding]:
-    """Look at the data; counts are for the site's own operator and go nowhere."""
+def data_findings(folder: Path, *, joining: bool = False) -> list[Finding]:
+    """Look at the data; counts are for the site's own operator and go nowhere.
+
+    Args:
+        folder: The site's folder.
+        joining: Data without a user are no fault yet.
+    """
     config = SiteConfig.read(folder)
     if not (folder / DATA).exists() and not (folder / config.events).exists():
         return [
@@ -37,7 +42,8 @@ def data_findings(folder: Path) -> list[Finding]:
         check_users(look.users, look.left_out | look.bad, look.usable, catalogue)
     except DataError as error:
         # This is shown to the site's own operator alone.
-        return [Finding(what="data", ok=False, said=error.message, remedy=error.remedy)]
+        ok = None if joining and error.code == "data/no-users" else False
+        return [Finding(what="data", ok=ok, said=error.message, remedy=error.remedy)]
     said = f"{look.kind} is read: {look}; {look.usable or NOT_COMPARED}"
     if look.bad_rows:
         said += f"; {look.bad_rows:,} cannot be read and are left out, first {look.first_bad}"

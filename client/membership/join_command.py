@@ -171,7 +171,7 @@ def _check(joining: Joining) -> None:
         check_line("gateway", offer.address, believed, needed=False),
         check_clock(joining.line.offer().time, time.time()),
         check_disk(joining.folder.path),
-        *data_findings(joining.folder.path),
+        *data_findings(joining.folder.path, joining=True),
     ]
     typer.echo("\n".join(lines_of(findings)))
     if failed(findings):

@@ -10,7 +10,7 @@ from recommons.client.records.closing import attempt_body, close_attempts, give_
 from recommons.client.records.halting import check_not_halted_in
 from recommons.client.rounds.joining import check_catalogue
 from recommons.client.site import Site
-from recommons.common.errors import ProtocolAbort, Refusal
+from recommons.common.errors import DataError, InvalidInput, ProtocolAbort, Refusal
 from recommons.common.models.interface import FederatedModel
 from recommons.common.models.registry import remembered_model
 from recommons.common.peers import verified_peers
@@ -61,7 +61,7 @@ class Attempt:
         Raises:
             Refusal: ``plan/catalogue``: the site's copy is another one since it joined.
         """
-        check_catalogue(self.site, self.plan)
+        self._check_catalogue()
         pinned = self.plan.model
         return remembered_model(pinned.name, pinned.settings, self.site.catalogue)
 
@@ -113,11 +113,17 @@ class Attempt:
                 left.
         """
         site, plan = self.site, self.plan
-        check_catalogue(site, plan)
+        self._check_catalogue()
         check_plan(site.policy, plan, site.config.declared_users)
         with site.store.transaction() as transaction:
             check_spent(site, transaction)
         return verified_peers(site.policy, plan, site.federation.roster, site.id)
+
+    def _check_catalogue(self) -> None:
+        try:
+            check_catalogue(self.site, self.plan)
+        except (InvalidInput, DataError):
+            raise Refusal("plan/catalogue", "the site's copy of the catalogue is gone") from None
 
     def check_budget(self, transaction: Connection) -> None:
         """No attempt begins that the plan has not paid for: each round once, and the spare ones.

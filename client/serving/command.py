@@ -105,7 +105,8 @@ def recommend_for_newcomer(
     console.print(Text(f"{_speaker(model)} recommends {by}", style="bold"))
     console.print()
     console.print(_table(found, why=False))
-    _say_whose(model)
+    if basis != "popularity":
+        _say_whose(model)
 
 
 def recommend_for_users(
@@ -182,7 +183,8 @@ def _as_json(
     basis: Basis = "events",
     interests: Sequence[str] = (),
 ) -> dict[str, Any]:
-    choice = model.choice()
+    # What is popular is so by the counts alone.
+    choice = None if basis == "popularity" else model.choice()
     return {
         "model": {
             "name": model.name,

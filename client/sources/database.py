@@ -55,7 +55,7 @@ def query_tables(url: URL, query: str, names: ColumnNames) -> Generator[Table, N
         event.listen(engine, "handle_error", _close_cursor)
         opened = engine.connect().execution_options(**options)
     statement = text(_BIND.sub(r"\\:\1", query))
-    with opened, named_errors(url, query), opened.execute(statement) as result:
+    with named_errors(url, query), opened, opened.execute(statement) as result:
         yield from _tables(result, names)
 
 

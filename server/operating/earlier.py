@@ -7,7 +7,7 @@ releases noise alone.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from recommons.common.errors import InvalidInput, RecommonsError
@@ -18,7 +18,7 @@ from recommons.common.privacy.accounting import epsilon_of
 from recommons.common.privacy.spending import Spending
 from recommons.common.units import epsilon_text
 from recommons.server.operating.attendance import last_progress
-from recommons.server.records.runs import Runs
+from recommons.server.records.runs import Runs, flower_runs
 
 __all__ = ["Overspent", "overspent"]
 
@@ -72,7 +72,10 @@ def overspent(home: Path, plan: Plan, now: datetime) -> Overspent | None:
     runs = Runs(home)
     earlier = {name: _reserved(runs.path(name), rules, now) for name in runs.names()}
     counting = {name: spending for name, spending in earlier.items() if spending is not None}
-    total = epsilon_of(Spending.total([*counting.values(), plan.reserved()]), rules.delta)
+    try:
+        total = epsilon_of(Spending.total([*counting.values(), plan.reserved()]), rules.delta)
+    except RecommonsError:  # e.g. a δ of the policy's for which nothing can be said
+        return None
     if not counting or total <= rules.epsilon:
         return None
     return Overspent(
@@ -86,13 +89,16 @@ def overspent(home: Path, plan: Plan, now: datetime) -> Overspent | None:
 
 def _reserved(run: Path, rules: BudgetPolicy, now: datetime) -> Spending | None:
     """What a run charged its participants; None where it counts no more or never began."""
-    last = last_progress(run).time
+    if not flower_runs(run):
+        return None
+    place = run / "plan.json"
     try:
-        plan = Plan.from_bytes((run / "plan.json").read_bytes())
-        age = now - datetime.fromisoformat(last or "")
+        plan = Plan.from_bytes(place.read_bytes())
+        last = datetime.fromtimestamp(place.stat().st_mtime, UTC)
+        if (told := last_progress(run).time) is not None:
+            last = datetime.fromisoformat(told)
     except (OSError, InvalidInput, ValueError):
         return None
     window = rules.window_days * _DAY + ATTEMPT_LIFE_SECONDS
-    if plan.privacy.epsilon is None or (rules.window_days and age.total_seconds() > window):
-        return None
-    return plan.reserved()
+    over = rules.window_days and (now - last).total_seconds() > window
+    return None if over or plan.privacy.epsilon is None else plan.reserved()

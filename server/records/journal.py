@@ -101,7 +101,7 @@ class RunJournal:
         return AttemptJournal(self, number, attempt, context)
 
     def release(self, model: bytes, guarantee: Mapping[str, object]) -> None:
-        """The model is published; written once, however often the run is taken up again."""
+        """The model is about to be published; written once, however often the run is taken up."""
         if not self._of_run("model-released"):
             plan = self.folder.plan.hash().hex()
             body = {"run": self.run, "model": model.hex(), "plan": plan, **guarantee}

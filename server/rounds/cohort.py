@@ -18,8 +18,8 @@ from recommons.server.transport.line import Answer, Line, Refused
 
 __all__ = ["Cohort", "Dismissal", "dismiss_everybody", "join_cohort"]
 
-_FOR_NOW = frozenset({"site/disk", "site/locked"})
-"""Refusals that are over when there is room, or the database is free."""
+_FOR_NOW = frozenset({"site/disk", "site/locked", "site/internal"})
+"""Refusals that may be over soon: there is room, or the database is free."""
 
 _NAMED = 10
 """Sites that did not join which a message names."""

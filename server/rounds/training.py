@@ -133,10 +133,14 @@ class _Run:
             dropped=self.tally.dropped,
             traffic=self.earlier.plus(self.traffic),
         )
-        # Published before the run ends anywhere: a site that is told so finds the release.
+        # In the ledger before it is published, so that what sites may serve is never called failed;
+        # published before the run ends anywhere, so that a site that is told so finds it.
+        if ended is None:
+            model = digest("recommons/model/1", arrays_to_bytes(release.arrays))
+            self.journal.release(model, self.tally.guarantee())
         self.watch.keep(result)
         if ended is None:
-            self._finish(release)
+            self._end(Outcome())
         return result
 
     def _train(self) -> None:
@@ -245,11 +249,6 @@ class _Run:
         self.tally.take(number, attempt, result.values, len(result.survivors))
         journal.summed(found, self.tally.events[-1])
         self._tell(number, attempt, "release", dropped=dropped)
-
-    def _finish(self, release: ModelRelease) -> None:
-        model = digest("recommons/model/1", arrays_to_bytes(release.arrays))
-        self.journal.release(model, self.tally.guarantee())
-        self._end(Outcome())
 
     def _end(self, outcome: Outcome) -> None:
         """End the run at the sites and here, and leave the last heads with everyone."""

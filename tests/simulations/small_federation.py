@@ -83,6 +83,7 @@ class Federation:
         listen: Listener = lambda _progress: None,
         outage: Outage = lambda _node, _message: None,
         stop: Callable[[], StopRequest | None] = lambda: None,
+        keep: Callable[[TrainingResult], None] = lambda _result: None,
     ) -> TrainingResult:
         """Carry out the plan, or go on with it."""
         nodes = [{"site-dir": str(self.of(site))} for site in SITES]
@@ -93,7 +94,7 @@ class Federation:
 
         with closing(InProcessGrid(app, nodes, outage=outage)) as grid:
             line = Line.of(grid, hurried=hurried)
-            return train(line, self.coordinator, Watch(listen=listen, stop=stop))
+            return train(line, self.coordinator, Watch(listen=listen, stop=stop, keep=keep))
 
     def new_run(self) -> None:
         """The same plan again, as another run of the same coordinator."""

@@ -1,5 +1,7 @@
 """What goes wrong on the line is named."""
 
+import ssl
+
 import httpx
 import pytest
 
@@ -13,3 +15,12 @@ def test_who_gives_no_answer_is_told_with_host_and_port() -> None:
         named(lambda: httpx.get(f"http://{address}/secret?token=zebra"))
     assert failed.value.code == "agent/unreachable"
     assert failed.value.message == f"no answer from {address}: ConnectError"
+
+
+def test_a_tls_fault_that_comes_bare_is_one_too() -> None:
+    def reads() -> None:
+        raise ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED]")
+
+    with pytest.raises(LinkError) as failed:
+        named(reads)
+    assert failed.value.code == "agent/tls"

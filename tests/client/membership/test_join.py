@@ -266,6 +266,19 @@ def test_a_copy_of_a_sites_folder_elsewhere_is_the_same_site(federation: Federat
     assert main(["site", "join", token, str(federation.site("moved")), "-y"]) == 0
 
 
+def test_a_site_may_join_before_its_data_have_a_user(
+    federation: Federation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plum = federation.site("plum")
+    plum.mkdir(parents=True)
+    (plum / "events.csv").write_text("user_id,item_id\n")
+    (plum / "data.toml").write_text('[events]\nfiles = ["events.csv"]\n')
+    federation.join(federation.invite("plum"), "plum", "--no-wait")
+    told = capsys.readouterr()
+    assert "note  data      there are no events" in told.out
+    assert [request.site for request in federation.office.requests()] == ["plum"]
+
+
 def test_a_rejected_site_is_told_and_nothing_is_pinned(
     federation: Federation, capsys: pytest.CaptureFixture[str]
 ) -> None:

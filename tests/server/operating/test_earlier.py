@@ -14,6 +14,7 @@ from recommons.server.operating import run_command
 from recommons.server.operating.attendance import last_progress
 from recommons.server.operating.earlier import overspent
 from recommons.server.operating.run_command import run_plan
+from recommons.server.records.runs import note_flower_run
 from tests.server.operating.runs_of_home import Homestead, Link
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
@@ -37,6 +38,7 @@ def begun(homestead: Homestead, run: str, when: datetime) -> None:
     time = when.strftime("%Y-%m-%dT%H:%M:%SZ")
     (homestead.run(run) / "progress.json").write_text(f'{{"time": "{time}", "round": 1}}')
     assert last_progress(homestead.run(run)).time == time
+    note_flower_run(homestead.run(run), 1)
 
 
 def plan_of(homestead: Homestead) -> Plan:
@@ -69,7 +71,7 @@ def test_plans_that_are_beyond_the_proposed_cap_together_are_told(homestead: Hom
     assert found.epsilon == pytest.approx(two)
     assert "run 001" in str(found)
     assert "noise alone" in str(found)
-    begun(homestead, "002", NOW)
+    note_flower_run(homestead.run("002"), 2)  # and no attempt yet: to join is to be charged
     found = overspent(homestead.home.folder, plan, NOW)
     assert found is not None
     assert found.runs == ("001", "002")

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
@@ -227,6 +228,21 @@ def test_what_is_released_is_finished_though_it_is_stopped_for_good_before_a_sit
     federation.run(stop=lambda: FOR_GOOD)
     assert ended(federation) == (None, list(SITES))
     assert open_charges(federation) == [0, 0, 0, 0]
+
+
+def test_what_may_have_been_published_is_never_ended_without_a_release(
+    federation: Federation,
+) -> None:
+    """A site that fetched it would serve a model of a run that its ledger calls failed."""
+
+    def published_on_a_full_disk(_result: TrainingResult) -> None:
+        raise OSError(ENOSPC, "no room")
+
+    with pytest.raises(OSError, match="no room"):
+        federation.run(keep=published_on_a_full_disk)
+    assert federation.kinds(COORDINATOR)[-1] == "model-released"
+    federation.run(stop=lambda: FOR_GOOD)
+    assert ended(federation) == (None, list(SITES))
 
 
 @pytest.mark.parametrize("good", [True, False])
