@@ -71,8 +71,11 @@ def _answer(listener: socket.socket, context: ssl.SSLContext) -> None:
     with suppress(OSError):  # the listener is closed at the end
         while True:
             plain, _ = listener.accept()
-            with suppress(OSError), closing(plain):
-                line = context.wrap_socket(plain, server_side=True)
+            with (
+                suppress(OSError),
+                closing(plain),
+                closing(context.wrap_socket(plain, server_side=True)) as line,
+            ):
                 line.recv(4096)
                 line.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
                 line.unwrap()
